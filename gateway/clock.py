@@ -1,0 +1,30 @@
+"""What time is it? Always aware UTC, to the millisecond, and replaceable in tests."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+
+UTC = dt.UTC
+
+Clock = Callable[[], dt.datetime]
+"""Answers the current time as an aware UTC datetime with millisecond precision."""
+
+
+def to_millis(moment: dt.datetime) -> dt.datetime:
+    """The moment in UTC, cut to whole milliseconds (PUSH-7). Raises ``ValueError`` if it is naive."""
+    if moment.tzinfo is None:
+        raise ValueError("a naive datetime has no meaning here")
+    moment = moment.astimezone(UTC)
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def system_clock() -> dt.datetime:
+    """The machine's clock."""
+    return to_millis(dt.datetime.now(UTC))
+
+
+def instant(moment: dt.datetime) -> str:
+    """Writes an instant as every door does: UTC, three fraction digits, ``Z`` (PUSH-7, SOAP-29)."""
+    moment = to_millis(moment)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
