@@ -1,0 +1,1 @@
+"""The database: tables, all SQL, migrations, and the unit of work."""

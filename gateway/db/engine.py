@@ -1,0 +1,105 @@
+"""How do we talk to the database: one engine for SQLite or PostgreSQL, write and read transactions."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import Connection, Engine, make_url
+from sqlalchemy.exc import OperationalError
+
+from gateway.errors import GatewayError
+from gateway.log import event as log_event
+
+__all__ = ["Connection", "Engine", "begin", "create_engine", "feed", "is_postgresql", "read"]
+
+log = logging.getLogger("gateway.db")
+BUSY_TIMEOUT_S = 30.0
+
+
+def create_engine(url: str) -> Engine:
+    """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``.
+
+    SQLite runs in WAL mode with full sync, so a commit survives a power failure, and with foreign keys
+    on. Transactions are begun by :func:`begin` and :func:`read`, never implicitly.
+    """
+    if make_url(url).get_backend_name() != "sqlite":
+        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+    path = make_url(url).database
+    if path and path != ":memory:":
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=10, max_overflow=20)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    # A writer takes the lock at once: a deferred one that writes late may find its snapshot stale and fail.
+    read_only = connection.get_execution_options().get("gateway_read_only", False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+
+@contextmanager
+def begin(engine: Engine) -> Iterator[Connection]:
+    """A write transaction: commits on success, rolls back on error. On SQLite it is the only writer.
+
+    Raises :class:`GatewayError` ``UNAVAILABLE`` when the store stays busy or cannot be reached.
+    """
+    with _translated(), engine.connect() as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """A read transaction with one consistent snapshot (SQLite; on PostgreSQL: repeatable read)."""
+    with _translated(), engine.connect() as connection:
+        options: dict[str, Any] = {"gateway_read_only": True}
+        if engine.dialect.name == "postgresql":
+            options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        connection = connection.execution_options(**options)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def feed(engine: Engine) -> Iterator[Connection]:
+    """A transaction to read a feed in, whose upper bound no running transaction can undercut (SOAP-70).
+
+    SQLite: the write lock, so nobody else is writing. PostgreSQL: read committed, so that rows are read
+    with a newer snapshot than the horizon was (:func:`gateway.db.queries.horizon.upper_bound`).
+    """
+    if engine.dialect.name == "sqlite":
+        with begin(engine) as connection:
+            yield connection
+        return
+    with _translated(), engine.connect() as connection:
+        connection = connection.execution_options(postgresql_readonly=True)
+        with connection.begin():
+            yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        log_event(log, "database refused", level=logging.ERROR, reason=type(error.orig).__name__)
+        raise GatewayError("UNAVAILABLE", "The store is busy or cannot be reached; nothing was done. Try again.",
+                           retry_after_s=5) from error
+
+
+def is_postgresql(connection: Connection) -> bool:
+    """Whether this connection speaks to PostgreSQL (else SQLite)."""
+    return connection.dialect.name == "postgresql"

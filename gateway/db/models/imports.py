@@ -1,0 +1,76 @@
+"""What arrived: uploads and bulk jobs, the decisions taken about records, and remembered answers."""
+
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text, text
+
+from gateway.db.models.base import BigId, Instant, Json, brand_ref, id_column, metadata, ref
+
+upload = Table(
+    "upload", metadata,
+    id_column(),
+    brand_ref(),
+    Column("door", String(10), nullable=False),  # soap, push, sync, cli
+    Column("actor", String(255), nullable=False),  # "user:apiuser", "key:12", "sync:crm"
+    ref("integration_id", "integration"),
+    Column("label", String(255), nullable=False, server_default=""),
+    Column("options", Json, nullable=False),  # mode, interests, emptyValue, dryRun, detail, columns, delimiter
+    Column("state", String(30), nullable=False),  # PUSH-65..71; a synchronous call is finished at once
+    Column("media_type", String(100)),
+    Column("encoding", String(20)),
+    Column("spool_name", String(100)),  # file below <data>/spool; null once it is gone
+    Column("size_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("sha256", String(64)),
+    Column("counters", Json, nullable=False),  # received, created, ... failed, byCode, warnings
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),  # the checkpoint (PUSH-63)
+    Column("bytes_done", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_until", Instant),
+    Column("lease_owner", String(64)),
+    Column("message", Text),
+    Column("request_id", String(64)),
+    Column("queued_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("finished_at", Instant),
+    Index("ix_upload_brand_id", "brand_id", "id"),
+    Index("ix_upload_unfinished", "state", sqlite_where=text("finished_at IS NULL"),
+          postgresql_where=text("finished_at IS NULL")),
+    sqlite_autoincrement=True,
+)
+
+decision = Table(
+    "decision", metadata,  # append-only (ID-78); an unchanged record is only counted
+    id_column(),
+    brand_ref(),
+    ref("upload_id", "upload", nullable=True),
+    Column("row_number", Integer),  # 0-based position in the upload
+    Column("line", Integer),  # of the file, where there is one
+    Column("recorded_at", Instant, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("door", String(10), nullable=False),
+    Column("subscriber_id", BigId),
+    Column("remote_id", String(255)),
+    Column("email", String(320)),
+    Column("rule", String(10)),
+    Column("status", String(20), nullable=False),
+    Column("code", String(40)),
+    Column("field", String(255)),
+    Column("message", Text),
+    Column("changes", Text),  # JSON: {"email": [old, new], ...}
+    Column("warnings", Text),  # JSON list of codes
+    Index("ix_decision_upload_row", "upload_id", "row_number"),
+    Index("ix_decision_subscriber", "subscriber_id"),
+    sqlite_autoincrement=True,
+)
+
+idempotency = Table(
+    "idempotency", metadata,
+    brand_ref(),
+    Column("principal", String(255), nullable=False),  # "user:3" or "key:12"
+    Column("operation", String(255), nullable=False),
+    Column("key", String(255), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", LargeBinary, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("brand_id", "principal", "operation", "key"),
+    Index("ix_idempotency_created", "created_at"),
+)

@@ -1,0 +1,1 @@
+"""All SQL, one module a noun: functions take a connection and values and return dataclasses."""

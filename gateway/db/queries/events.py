@@ -1,0 +1,58 @@
+"""Which events are stored, and which of them does a feed show?"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from gateway.db.engine import is_postgresql
+from gateway.db.models.mailings import event, instance
+from gateway.domain.events import EventFilter, EventView, NewEvent
+from gateway.domain.paging import Window
+
+
+def insert_or_ignore(connection: Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that does nothing where a unique key is taken."""
+    insert = postgresql.insert if is_postgresql(connection) else sqlite.insert
+    return insert(table).on_conflict_do_nothing()
+
+
+def add(connection: Connection, brand_id: int, new: NewEvent, recorded_at: dt.datetime) -> int | None:
+    """Stores the event and answers its id, or None when its ``once_key`` is stored already (SEND-50)."""
+    values = {name: getattr(new, name) for name in NewEvent.__slots__}
+    statement = insert_or_ignore(connection, event).values(brand_id=brand_id, recorded_at=recorded_at, **values)
+    return connection.execute(statement.returning(event.c.id)).scalar()
+
+
+def find(connection: Connection, brand_id: int, wanted: EventFilter, window: Window) -> list[EventView]:
+    """Events of the brand in (recorded, id) order, at most ``window.size + 1`` of them."""
+    query = (
+        sa.select(event, instance.c.mailing_id)
+        .select_from(event.outerjoin(instance, event.c.instance_id == instance.c.id))
+        .where(event.c.brand_id == brand_id, event.c.recorded_at < window.upper)
+        .order_by(event.c.recorded_at, event.c.id).limit(window.size + 1)
+    )
+    if window.since is not None:
+        query = query.where(event.c.recorded_at >= window.since)
+    if window.after is not None:
+        at, row_id = window.after
+        query = query.where(sa.or_(event.c.recorded_at > at,
+                                   sa.and_(event.c.recorded_at == at, event.c.id > row_id)))
+    if wanted.types:
+        query = query.where(event.c.type.in_(wanted.types))
+    if wanted.instance_id is not None:
+        query = query.where(event.c.instance_id == wanted.instance_id)
+    if wanted.mailing_id is not None:
+        query = query.where(instance.c.mailing_id == wanted.mailing_id)
+    return [_view(row) for row in connection.execute(query)]
+
+
+def _view(row: sa.Row) -> EventView:
+    return EventView(
+        event_id=row.id, type=row.type, occurred_at=row.occurred_at, recorded_at=row.recorded_at,
+        mailing_id=row.mailing_id, instance_id=row.instance_id, delivery_id=row.delivery_id,
+        subscriber_id=row.subscriber_id, remote_id=row.remote_id, address=row.address, url=row.url,
+        origin=row.origin, reason=row.reason, code=row.code, automated=row.automated)

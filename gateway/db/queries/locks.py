@@ -1,0 +1,20 @@
+"""Who waits for whom? Changes of identity and status in one brand run one after the other (ID-31)."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.db.engine import is_postgresql
+
+_BRAND_LOCKS = 0x6777  # the first half of the advisory key: keeps our locks apart from anybody else's
+
+
+def lock_brand(connection: Connection, brand_id: int) -> None:
+    """Waits until no other transaction holds this brand's lock; held until the transaction ends.
+
+    SQLite has one writer at a time, so there is nothing to do. Taking it twice is harmless.
+    """
+    if is_postgresql(connection):
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:space, :brand)"),
+                           {"space": _BRAND_LOCKS, "brand": brand_id % 2**31})

@@ -1,0 +1,78 @@
+"""What lives as long as the process: engine, settings, clock, bridges, transport, doorbell."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from gateway.clock import Clock, system_clock
+from gateway.db import engine as db_engine
+from gateway.db.engine import Connection, Engine
+from gateway.db.unit import Ring, Unit
+from gateway.domain.accounts import Actor
+from gateway.domain.tokens import Keyring
+from gateway.settings import Settings
+
+
+class Doorbell(Protocol):
+    """How services wake the background engine without knowing which one it is."""
+
+    def ring(self, rings: Sequence[Ring], connection: Connection | None) -> None:
+        """Enqueues the rings; inside ``connection``'s transaction where the engine can."""
+
+    transactional: bool
+
+
+class SilentDoorbell:
+    """Wakes nobody: for processes without background work, whose rows the sweep will find."""
+
+    transactional = False
+
+    def ring(self, rings: Sequence[Ring], connection: Connection | None) -> None:
+        """Does nothing."""
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The long-lived object that doors and workers hold; made once in ``app.py``."""
+
+    settings: Settings
+    engine: Engine
+    keys: Keyring
+    clock: Clock = system_clock
+    doorbell: Doorbell = field(default_factory=SilentDoorbell)
+    on_close: list[Callable[[], None]] = field(default_factory=list)
+
+    @contextmanager
+    def unit(self, actor: Actor) -> Iterator[Unit]:
+        """A write transaction: commits on success, rolls back on any error, then rings.
+
+        Raises ``UNAVAILABLE`` when the store is busy or away.
+        """
+        with db_engine.begin(self.engine) as connection:
+            unit = Unit(connection, actor, self.clock(), self.settings, self.keys)
+            yield unit
+            if unit.rings and self.doorbell.transactional:
+                self.doorbell.ring(unit.rings, connection)
+        if unit.rings and not self.doorbell.transactional:
+            self.doorbell.ring(unit.rings, None)
+
+    @contextmanager
+    def reading(self, actor: Actor) -> Iterator[Unit]:
+        """A read-only transaction with one consistent snapshot."""
+        with db_engine.read(self.engine) as connection:
+            yield Unit(connection, actor, self.clock(), self.settings, self.keys)
+
+    @contextmanager
+    def feed(self, actor: Actor) -> Iterator[Unit]:
+        """A transaction to read pages of a feed in; their upper bound loses no late commit (SOAP-70)."""
+        with db_engine.feed(self.engine) as connection:
+            yield Unit(connection, actor, self.clock(), self.settings, self.keys)
+
+    def close(self) -> None:
+        """Stops what the process started, newest first."""
+        while self.on_close:
+            self.on_close.pop()()
+        self.engine.dispose()
