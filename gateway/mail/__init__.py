@@ -1,0 +1,1 @@
+"""How does a mailing become messages, and how do they leave? Compiling, personalising, SMTP."""
