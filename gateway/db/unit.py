@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.engine import Connection
 
 from gateway.domain.accounts import Actor
-from gateway.domain.tokens import Keyring
+from gateway.domain.tokens import Keys
 from gateway.settings import Settings
 
 
@@ -33,7 +33,7 @@ class Unit:
     actor: Actor
     now: dt.datetime
     settings: Settings
-    keys: Keyring
+    keys: Keys
     rings: list[Ring] = field(default_factory=list)
 
     @property

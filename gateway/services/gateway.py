@@ -12,7 +12,8 @@ from gateway.db import engine as db_engine
 from gateway.db.engine import Connection, Engine
 from gateway.db.unit import Ring, Unit
 from gateway.domain.accounts import Actor
-from gateway.domain.tokens import Keyring
+from gateway.domain.tokens import Keys
+from gateway.services.passwords import Logins
 from gateway.settings import Settings
 
 
@@ -40,9 +41,10 @@ class Gateway:
 
     settings: Settings
     engine: Engine
-    keys: Keyring
+    keys: Keys
     clock: Clock = system_clock
     doorbell: Doorbell = field(default_factory=SilentDoorbell)
+    logins: Logins = field(default_factory=Logins)
     on_close: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
