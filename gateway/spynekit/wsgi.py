@@ -1,0 +1,181 @@
+"""How does one HTTP request become one SOAP answer or fault?
+
+One address takes both SOAP versions; two Spyne applications over the same services stand behind it. The top function
+is the list of steps. Nothing is sent before the answer is complete (SOAP-84), and no exception leaves this module.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from spyne import Fault
+from spyne.server.http import HttpMethodContext
+
+from gateway import log as gateway_log
+from gateway.errors import GatewayError
+from gateway.spynekit import faults, transport
+from gateway.spynekit.limits import Limits
+from gateway.spynekit.protocols import KitApplication, build_application
+from gateway.spynekit.transport import Environ
+
+log = logging.getLogger("gateway.spynekit")
+
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+Document = bytes | Callable[[], bytes]
+OK = "200 OK"
+
+
+def new_request_id() -> str:
+    """An id of one call, unguessable enough to be unique: ``r-`` and 24 hexadecimal digits."""
+    return "r-" + secrets.token_hex(12)
+
+
+@dataclass(slots=True)
+class Call:
+    """What an operation may know of the HTTP side of its call; it is ``ctx.udc``.
+
+    ``answer_headers`` are added to the answer or fault. ``state`` is the door's own, for example its unit.
+    """
+
+    environ: Environ
+    version: faults.SoapVersion
+    request_id: str = field(default_factory=new_request_id)
+    carried_credential: bool = False
+    """Whether the request held a credential of any kind, right or wrong (SOAP-10)."""
+
+    operation: str | None = None
+    answer_headers: list[tuple[str, str]] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+
+
+class SoapEndpoint:
+    """A WSGI application for one SOAP address.
+
+    ``services`` are Spyne service classes, ``tns`` the namespace, ``address`` the public URL. ``documents`` maps a
+    query word in lower case (``wsdl``, ``wsdl11``) to the bytes served for it, or to a callable that returns them
+    (SOAP-2). ``understood`` names further header blocks the door reads itself. Threads may share it.
+    """
+
+    def __init__(self, services: Sequence[type], *, tns: str, name: str, address: str = "",
+                 documents: Mapping[str, Document] | None = None, realm: str = "SOAP", limits: Limits | None = None,
+                 understood: frozenset[str] = frozenset()) -> None:
+        self.tns = tns
+        self.name = name
+        self.address = address
+        self.documents = dict(documents or {})
+        self.realm = realm
+        self.limits = limits or Limits()
+        self.applications: dict[str, KitApplication] = {
+            version.name: build_application(list(services), tns=tns, name=name, version=version, limits=self.limits,
+                                            understood=understood)
+            for version in faults.VERSIONS}
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        """Answers one request (PEP 3333)."""
+        version = transport.version_of(environ) or transport.likely_version(environ)
+        call = Call(environ, version, carried_credential=bool(environ.get("HTTP_AUTHORIZATION", "").strip()))
+        try:
+            if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+                status, headers, body = self.page(environ)
+            else:
+                status, headers, body = OK, soap_headers(version), self.answer(call)
+        except Exception as error:  # the process boundary: every failure becomes a fault
+            status, headers, body = self.fault(call, error)
+        headers = [*headers, *call.answer_headers, ("X-Request-Id", call.request_id)]
+        return send(environ, start_response, status, headers, body, self.limits)
+
+    def answer(self, call: Call) -> bytes:
+        """The complete answer of one call. Raises what is to become a fault."""
+        require_soap_post(call.environ)
+        application = self.applications[call.version.name]
+        ctx = HttpMethodContext(application.server, call.environ, call.version.media_type)
+        ctx.udc = call
+        try:
+            ctx.in_string = [transport.read_body(call.environ, self.limits)]
+            _, charset = transport.media_type(call.environ)
+            protocol = application.in_protocol
+            protocol.create_in_document(ctx, charset)
+            protocol.decompose_incoming_envelope(ctx, protocol.REQUEST)
+            call.carried_credential = call.carried_credential or protocol.holds_credential(ctx.in_header_doc)
+            ctx = protocol.generate_method_contexts(ctx)[0]
+            call.operation = ctx.descriptor.name
+            protocol.deserialize(ctx, protocol.REQUEST)
+            application.process_request(ctx)
+            application.server.get_out_string(ctx)
+            return b"".join(ctx.out_string)
+        finally:
+            ctx.close()
+
+    def page(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
+        """What a GET shows: a published document, or a short text that names them (SOAP-7)."""
+        word = environ.get("QUERY_STRING", "").partition("&")[0].partition("=")[0].lower()
+        document = self.documents.get(word)
+        if document is not None:
+            content = document() if callable(document) else document
+            return OK, [("Content-Type", "text/xml; charset=utf-8")], content
+        links = "".join(f"{self.address}?{each}\n" for each in self.documents)
+        text = f"{self.name}: a SOAP 1.1 and 1.2 service. Send a POST request; the WSDL is at\n{links}"
+        return OK, [("Content-Type", "text/plain; charset=utf-8")], text.encode()
+
+    def fault(self, call: Call, error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
+        """The fault for whatever was raised, and one line of log about it."""
+        refusal = as_gateway_error(error)
+        if refusal.code == "INTERNAL_ERROR":
+            gateway_log.event(log, "soap call failed", level=logging.ERROR, request_id=call.request_id,
+                              operation=call.operation, **describe(error))
+        else:
+            gateway_log.event(log, "soap call refused", request_id=call.request_id, operation=call.operation,
+                              code=refusal.code)
+        answer = faults.render_fault(refusal, version=call.version, tns=self.tns, request_id=call.request_id,
+                                     realm=None if call.carried_credential else self.realm)
+        return answer.status, list(answer.headers), answer.body
+
+
+def require_soap_post(environ: Environ) -> None:
+    """Raises METHOD_NOT_ALLOWED or UNSUPPORTED_MEDIA_TYPE unless this is a POST of a SOAP envelope (SOAP-7)."""
+    if environ["REQUEST_METHOD"] != "POST":
+        raise GatewayError("METHOD_NOT_ALLOWED", "Send a POST request; GET shows where the WSDL is.")
+    if transport.version_of(environ) is None:
+        raise GatewayError("UNSUPPORTED_MEDIA_TYPE", "Send text/xml (SOAP 1.1) or application/soap+xml (SOAP 1.2); "
+                                                     "multipart and attachments are not taken, use base64.")
+
+
+def as_gateway_error(error: Exception) -> GatewayError:
+    """The refusal that an exception amounts to; whatever nobody foresaw is INTERNAL_ERROR and tells nothing."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, Fault):
+        return faults.to_gateway_error(error)
+    return GatewayError("INTERNAL_ERROR")
+
+
+def describe(error: BaseException) -> dict[str, str]:
+    """Kind and place of an error, and of its causes, without its message: messages quote values and SQL."""
+    kinds, seen = [], error
+    while seen is not None and len(kinds) < 10:
+        kinds.append(type(seen).__name__)
+        seen = seen.__cause__ or seen.__context__
+    return {"error": " < ".join(kinds), "trace": "".join(traceback.format_tb(error.__traceback__))}
+
+
+def soap_headers(version: faults.SoapVersion) -> list[tuple[str, str]]:
+    """The headers of an answer that is no fault."""
+    return [("Content-Type", f"{version.media_type}; charset=utf-8")]
+
+
+def send(environ: Environ, start_response: StartResponse, status: str, headers: list[tuple[str, str]], body: bytes,
+         limits: Limits) -> list[bytes]:
+    """Compresses if asked to and worth it, then hands headers and body to the server (SOAP-11)."""
+    headers.append(("Vary", "Accept-Encoding"))
+    if len(body) >= limits.gzip_answer_bytes and transport.accepts_gzip(environ):
+        body = transport.compress(body)
+        headers.append(("Content-Encoding", "gzip"))
+    headers.append(("Content-Length", str(len(body))))
+    start_response(status, headers)
+    return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+
