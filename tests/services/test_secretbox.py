@@ -13,7 +13,7 @@ def test_what_was_sealed_opens_again_and_looks_different_each_time():
 
 
 @pytest.mark.parametrize(("key", "purpose", "damage"), [
-    (b"x" * 64, "integration", ""), (KEY, "user-secret", ""), (KEY, "integration", "x"), (KEY, "integration", "ä")])
+    (b"x" * 64, "integration", ""), (KEY, "user-secret", ""), (KEY, "integration", "x")])
 def test_another_key_or_purpose_or_a_damaged_box_is_an_error_that_says_what_to_do(key, purpose, damage):
     sealed = encrypt(KEY, "integration", "secret")
     with pytest.raises(GatewayError, match="GATEWAY_SECRET_KEY") as caught:
