@@ -132,13 +132,20 @@ def add_user(unit: Unit, name: str, password: str, role: str, *, integration: st
 
 def add_key(unit: Unit, integration: str, scopes: Sequence[str], *, allow_ip: Sequence[str] = (),
             expires_at: dt.datetime | None = None) -> tuple[int, str]:
-    """A new API key of the unit's brand: its id, and the key itself, which is not stored (PUSH-2)."""
+    """A new API key of the unit's brand: its id, and the key itself, which is not stored (PUSH-2).
+
+    A foreign system that only calls us needs no configuration: an integration of a new name is added
+    with kind ``api``.
+    """
     require_brand(unit)
+    _text("integration", integration)
     unknown = sorted(set(scopes) - set(SCOPES))
     if unknown or not scopes:
         raise GatewayError("INVALID_VALUE", f"A scope is one of {', '.join(SCOPES)}.", field="scope")
     for network in allow_ip:
         _network(network)
+    if stored.integration_id(unit.connection, unit.brand_id, integration) is None:
+        stored.add_integration(unit.connection, unit.brand_id, integration, "api", None, unit.now)
     key = "gw_" + secrets.token_urlsafe(32)
     key_id = stored.add_key(
         unit.connection, brand_id=unit.brand_id, integration_id=_integration(unit, integration),

@@ -16,6 +16,8 @@ from gateway.domain.tokens import Keys
 from gateway.services.passwords import Logins
 from gateway.settings import Settings
 
+__all__ = ["Doorbell", "Gateway", "Ring", "SilentDoorbell"]
+
 
 class Doorbell(Protocol):
     """How services wake the background engine without knowing which one it is."""
@@ -37,13 +39,18 @@ class SilentDoorbell:
 
 @dataclass(slots=True)
 class Gateway:
-    """The long-lived object that doors and workers hold; made once in ``app.py``."""
+    """The long-lived object that doors and workers hold; made once in ``app.py``.
+
+    ``stopping`` says whether this process was asked to stop: long work that sees it returns at its next
+    safe point, and the sweep of another process finds the rest.
+    """
 
     settings: Settings
     engine: Engine
     keys: Keys
     clock: Clock = system_clock
     doorbell: Doorbell = field(default_factory=SilentDoorbell)
+    stopping: Callable[[], bool] = lambda: False
     logins: Logins = field(default_factory=Logins)
     on_close: list[Callable[[], None]] = field(default_factory=list)
 

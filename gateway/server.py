@@ -1,0 +1,109 @@
+"""How are HTTP requests served: one process of threads, or several processes over one socket?
+
+Waitress reads a request whole before a thread sees it, so a slow sender holds no thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import waitress
+
+from gateway.log import event
+
+log = logging.getLogger("gateway.server")
+
+THREADS = 8
+MAX_BODY_BYTES = 5 * 1024**3  # above every door's own limit: the doors refuse in their own dialect
+WsgiApp = Callable[..., Any]
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. Raises ``OSError`` when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.bind((host, port))
+    sock.listen(1024)
+    return sock
+
+
+def serve(app: WsgiApp, sock: socket.socket) -> None:
+    """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns."""
+    server = waitress.create_server(
+        app, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
+        max_request_body_size=MAX_BODY_BYTES, max_request_header_size=65536, channel_timeout=60,
+        expose_tracebacks=False)
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        server.run()
+    finally:
+        server.close()
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
+
+
+def wait_for_stop() -> None:
+    """Blocks the main thread until SIGTERM or SIGINT."""
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    try:
+        while True:
+            signal.pause()
+    except SystemExit:
+        return
+
+
+def supervise(children: list[Callable[[], None]]) -> None:
+    """Forks one process per callable, starts again what dies, and stops all on SIGTERM or SIGINT.
+
+    Call it before the process has threads or database connections. Returns when all have stopped.
+    """
+    running: dict[int, Callable[[], None]] = {}
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+        for pid in running:
+            os.kill(pid, signal.SIGTERM)
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    for child in children:
+        running[_fork(child)] = child
+    while running:
+        pid, status = os.wait()
+        child = running.pop(pid, None)
+        if child is None:
+            continue
+        if not stopping:
+            event(log, "process ended, starting it again", level=logging.ERROR, status=status)
+            running[_fork(child)] = child
+
+
+def _fork(child: Callable[[], None]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGINT, _stop)
+    code = 1
+    try:
+        child()
+        code = 0
+    except SystemExit:
+        code = 0
+    except BaseException:  # the boundary of a process: whatever ended it is logged, and the parent decides
+        event(log, "process failed", level=logging.ERROR, exc_info=True)
+    finally:
+        os._exit(code)

@@ -1,0 +1,61 @@
+"""What does each background task do? Thin actors over services; all are harmless when run twice (SEND-6)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import dramatiq
+from dramatiq import Broker
+
+from gateway.log import event
+from gateway.services import housekeeping, sending, sync, uploads, writebacks
+from gateway.services.gateway import Gateway, Ring
+
+log = logging.getLogger("gateway.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One kind of background work: ``run`` does one piece of it, ``due`` lists the pieces that wait."""
+
+    name: str
+    queue: str
+    run: Callable[[Gateway, int, int], None]
+    due: Callable[[Gateway], list[tuple[int, int]]]
+
+
+TASKS = (
+    Task("run_instance", "send", sending.run_instance, sending.due),
+    Task("run_import", "import", uploads.run_import, uploads.due),
+    Task("run_writebacks", "sync", writebacks.run_writebacks, writebacks.due),
+    Task("run_sync", "sync", sync.run_sync, sync.due),
+)
+
+
+def declare(broker: Broker, gateway: Gateway) -> None:
+    """Makes the actors known to the broker; a process declares them also when it only rings them."""
+    for task in TASKS:
+        _actor(broker, task.name, task.queue, _piece(gateway, task))
+    _actor(broker, "sweep", "sweep", lambda: sweep(gateway))
+
+
+def sweep(gateway: Gateway) -> None:
+    """Rings for all work that is due and nobody's, so that a lost message delays work by a minute at most."""
+    for task in TASKS:
+        rings = [Ring(task.name, piece) for piece in task.due(gateway)]
+        if rings:
+            event(log, "sweep found work", task=task.name, pieces=len(rings))
+            gateway.doorbell.ring(rings, None)
+    housekeeping.tidy(gateway)
+
+
+def _piece(gateway: Gateway, task: Task) -> Callable[[int, int], None]:
+    def run(brand_id: int, piece_id: int) -> None:
+        task.run(gateway, brand_id, piece_id)
+    return run
+
+
+def _actor(broker: Broker, name: str, queue: str, work: Callable[..., None]) -> None:
+    dramatiq.actor(work, actor_name=name, queue_name=queue, broker=broker)
