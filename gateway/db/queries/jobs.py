@@ -134,8 +134,8 @@ def take_turn(connection: Connection, name: str, now: dt.datetime, next_at: dt.d
     s = job_schedule.c
     dialect = postgresql if is_postgresql(connection) else sqlite
     won = connection.execute(dialect.insert(job_schedule).values(name=name, next_at=next_at, last_at=now)
-                             .on_conflict_do_nothing(index_elements=["name"]))
-    if won.rowcount == 1:
+                             .on_conflict_do_nothing(index_elements=["name"]).returning(s.name))
+    if won.first() is not None:
         return True
     moved = sa.update(job_schedule).where(s.name == name, s.next_at <= now).values(next_at=next_at, last_at=now)
     return connection.execute(moved).rowcount == 1

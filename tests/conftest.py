@@ -1,0 +1,88 @@
+"""Fixtures that every layer's tests share: databases on both engines, and a clock that stands still."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+
+import pytest
+
+from gateway.db.engine import create_engine
+from gateway.db.migrate import upgrade
+from tests.support.clocks import SettableClock
+from tests.support.postgres import PostgresMissing, cluster
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def postgres_cluster():
+    """A private PostgreSQL server of this test process. Without one the tests fail; they are never skipped."""
+    try:
+        with cluster() as running:
+            yield running
+    except PostgresMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(postgres_cluster):
+    """The URL of an empty database without our schema, shared by the session (for foreign databases)."""
+    return postgres_cluster.create("foreign")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_cluster):
+    """The name of a migrated, empty database to copy."""
+    _migrate(postgres_cluster.create("gateway_template"))
+    return "gateway_template"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """The file of a migrated, empty database to copy."""
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    _migrate(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template, tmp_path):
+    """A fresh, migrated, empty SQLite database of this test."""
+    path = tmp_path / "gateway.db"
+    shutil.copyfile(sqlite_template, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgresql_url(postgres_cluster, postgres_template):
+    """A fresh, migrated, empty PostgreSQL database of this test."""
+    name = f"gateway_{next(_numbers)}"
+    yield postgres_cluster.create(name, postgres_template)
+    postgres_cluster.drop(name)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request):
+    """A fresh, migrated, empty database: the test runs once on each engine."""
+    return request.getfixturevalue(f"{request.param}_url")
+
+
+@pytest.fixture
+def engine(database_url):
+    """The gateway's engine on a fresh, migrated, empty database of each kind."""
+    made = create_engine(database_url)
+    yield made
+    made.dispose()
+
+
+@pytest.fixture
+def clock():
+    """A clock that stands at 2026-01-15T12:00:00Z until ``clock.advance(seconds=...)`` moves it."""
+    return SettableClock()
+
+
+def _migrate(url):
+    made = create_engine(url)
+    upgrade(made)
+    made.dispose()

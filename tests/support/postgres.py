@@ -1,0 +1,134 @@
+"""Where do tests get a PostgreSQL from? A private cluster on a Unix socket, started once per test process."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+
+START_TIMEOUT_S = 60.0
+
+OPTIONS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "32MB",
+    "fsync": "off",  # the cluster dies with the tests: only its speed matters
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "autovacuum": "off",
+    "timezone": "Pacific/Apia",  # a server far from UTC shows every place that forgets the zone
+    "log_min_messages": "fatal",
+}
+
+
+class PostgresMissing(Exception):
+    """There are no PostgreSQL server programs on this machine."""
+
+
+class Cluster:
+    """A running server. Databases are cheap: made from a template, dropped by force."""
+
+    def __init__(self, socket_dir: Path) -> None:
+        self.socket_dir = socket_dir
+
+    def url(self, database: str) -> str:
+        """The SQLAlchemy URL of a database in this cluster."""
+        return f"postgresql+psycopg://postgres@/{database}?host={self.socket_dir}"
+
+    def execute(self, statement: str) -> None:
+        """Runs a statement outside of a transaction in the maintenance database."""
+        with psycopg.connect(host=str(self.socket_dir), user="postgres", dbname="postgres", autocommit=True) as db:
+            db.execute(statement)
+
+    def create(self, database: str, template: str = "template1") -> str:
+        """Makes a database as a copy of a template that nobody is connected to; returns its URL."""
+        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    def drop(self, database: str) -> None:
+        """Drops a database and ends its connections."""
+        self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
+
+
+@contextmanager
+def cluster() -> Iterator[Cluster]:
+    """A private cluster in a temporary folder, stopped and removed at the end.
+
+    PostgreSQL refuses to run as root, so root hands it to the user ``postgres`` or ``nobody``. Raises
+    :class:`PostgresMissing` with the remedy.
+    """
+    programs = find_programs()
+    # Not pytest's folder: the path of a socket must be short, and the other user must be able to reach it.
+    home = Path(tempfile.mkdtemp(prefix="gw-pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
+    identity = _server_identity(home)
+    data = home / "data"
+    try:
+        subprocess.run(
+            [programs / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
+            check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)
+        with open(home / "log", "wb") as log:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, "-k", home, *(f"--{k}={v}" for k, v in OPTIONS.items())],
+                stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=home, start_new_session=True, **identity)
+        try:
+            yield _wait_for(server, Cluster(home))
+        finally:
+            server.send_signal(signal.SIGINT)  # fast shutdown: connections are ended
+            try:
+                server.wait(20)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def find_programs() -> Path:
+    """The folder of ``initdb`` and ``postgres``, newest version first; raises :class:`PostgresMissing`."""
+    found = [p.parent for pattern in ("lib/postgresql/*/bin/initdb", "pgsql-*/bin/initdb") for p in
+             Path("/usr").glob(pattern)]
+    found.sort(key=lambda folder: float("".join(c for c in folder.parent.name if c.isdigit() or c == ".") or 0))
+    on_path = shutil.which("initdb")
+    if on_path:
+        found.insert(0, Path(on_path).resolve().parent)
+    for folder in reversed(found):
+        if (folder / "postgres").exists():
+            return folder
+    raise PostgresMissing("The tests need the PostgreSQL server programs (initdb, postgres), which are not here: "
+                          "`make test` as root installs them; else `apt-get install postgresql` or the like.")
+
+
+def _server_identity(home: Path) -> dict[str, object]:
+    if os.getuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            user = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        os.chown(home, user.pw_uid, user.pw_gid)
+        os.chmod(home, 0o755)
+        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+    raise PostgresMissing("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as.")
+
+
+def _wait_for(server: subprocess.Popen[bytes], found: Cluster) -> Cluster:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            found.execute("SELECT 1")
+            return found
+        except psycopg.OperationalError:
+            if server.poll() is not None or time.monotonic() > deadline:
+                print((found.socket_dir / "log").read_text(errors="replace"))
+                raise
+            time.sleep(0.02)
