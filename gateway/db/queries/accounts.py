@@ -144,4 +144,4 @@ def take_nonce(connection: Connection, nonce_hash: str, now: dt.datetime, keep: 
     """Whether this nonce is new; remembers it for ``keep`` (SOAP-15). Shared by all workers."""
     connection.execute(sa.delete(nonce).where(nonce.c.seen_at < now - keep))
     statement = insert_or_ignore(connection, nonce).values(nonce_hash=nonce_hash, seen_at=now)
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(nonce.c.nonce_hash)).scalar() is not None
