@@ -8,17 +8,15 @@ import pytest
 
 from gateway.clock import instant
 from gateway.domain.accounts import system_actor
-from gateway.domain.tokens import Keys
 from gateway.errors import GatewayError
 from gateway.services import accounts
-from gateway.services.gateway import Gateway
-from gateway.settings import load
+from tests.support.world import World
 
 
 @pytest.fixture
-def gateway(engine, clock, tmp_path):
-    settings = load({"GATEWAY_SECRET_KEY": "k" * 32, "GATEWAY_DATA_DIR": str(tmp_path)})
-    return Gateway(settings, engine, Keys.from_secret(settings.secret_key), clock)
+def gateway(database_url, clock):
+    with World(database_url, clock, brands=()) as world:
+        yield world.gateway
 
 
 @pytest.fixture
@@ -107,13 +105,13 @@ def test_digest_is_good_once_and_for_five_minutes(gateway, brand, clock):
     assert refusal(attempt, nonce=other).code == "NOT_AUTHENTICATED"
 
 
-def test_keys_are_shown_once_and_stored_as_hash(gateway, brand, engine):
+def test_keys_are_shown_once_and_stored_as_hash(gateway, brand):
     """PUSH-2: 256 random bits; the database has only a hash; a new integration name is added as kind api."""
     with gateway.unit(system_actor(brand)) as unit:
         _, key = accounts.add_key(unit, "crm", ["import", "report"])
     actor = accounts.authenticate_key(gateway, key, "127.0.0.1", "push")
     assert (actor.brand_id, actor.integration_name, actor.scopes) == (brand, "crm", {"import", "report"})
-    with engine.connect() as connection:
+    with gateway.engine.connect() as connection:
         assert key not in str(connection.exec_driver_sql("SELECT * FROM api_key").all())
     assert refusal(accounts.authenticate_key, gateway, key + "x", "127.0.0.1", "push").code == "NOT_AUTHENTICATED"
 

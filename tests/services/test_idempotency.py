@@ -6,22 +6,17 @@ import threading
 import pytest
 
 from gateway.domain.accounts import system_actor
-from gateway.domain.tokens import Keys
 from gateway.errors import GatewayError
-from gateway.services import accounts, idempotency
-from gateway.services.gateway import Gateway
-from gateway.settings import load
+from gateway.services import idempotency
+from tests.support.world import World
 
 ACTOR = dataclasses.replace(system_actor(1, "push"), label="key:1")
 
 
 @pytest.fixture
-def gateway(engine, clock, tmp_path):
-    settings = load({"GATEWAY_SECRET_KEY": "k" * 32, "GATEWAY_DATA_DIR": str(tmp_path)})
-    made = Gateway(settings, engine, Keys.from_secret(settings.secret_key), clock)
-    for brand_id in (1, 2):
-        accounts.add_brand(made, brand_id, f"Brand {brand_id}")
-    return made
+def gateway(database_url, clock):
+    with World(database_url, clock, brands=(1, 2)) as world:
+        yield world.gateway
 
 
 def ask(unit, key="k-1", fingerprint="f1", operation="POST /mailings"):
@@ -91,7 +86,7 @@ def test_bad_keys_are_refused(gateway, key):
     assert caught.value.code == "INVALID_VALUE"
 
 
-def test_a_request_that_still_runs_is_in_progress(gateway, engine):
+def test_a_request_that_still_runs_is_in_progress(gateway):
     """PUSH-73: 409 IN_PROGRESS on PostgreSQL; SQLite's second writer waits and then gets the stored answer."""
     inside, go_on, results = threading.Event(), threading.Event(), []
 
@@ -113,9 +108,9 @@ def test_a_request_that_still_runs_is_in_progress(gateway, engine):
     threads[0].start()
     assert inside.wait(30)
     threads[1].start()
-    if engine.dialect.name == "postgresql":
+    if gateway.engine.dialect.name == "postgresql":
         threads[1].join(30)
     go_on.set()
     for thread in threads:
         thread.join(30)
-    assert results == (["IN_PROGRESS"] if engine.dialect.name == "postgresql" else [b"first"])
+    assert results == (["IN_PROGRESS"] if gateway.engine.dialect.name == "postgresql" else [b"first"])
