@@ -1,0 +1,179 @@
+"""Which column or member of a sender's record is what? (PUSH-9, PUSH-10, PUSH-49, PUSH-61)"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.fields import fold
+from gateway.domain.records import MAX_FIELDS_PER_RECORD, Problem, SubscriberRecord
+from gateway.errors import GatewayError
+
+EMAIL, REMOTE_ID, INTERESTS, DO_NOT_EMAIL = "email", "remoteId", "interests", "doNotEmail"
+_SYNONYMS = {
+    "email": EMAIL, "emailaddress": EMAIL,
+    "remoteid": REMOTE_ID, "id": REMOTE_ID, "contactid": REMOTE_ID, "memberid": REMOTE_ID, "imisid": REMOTE_ID,
+    "interests": INTERESTS, "donotemail": DO_NOT_EMAIL,
+}
+_BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
+_MEMBERS = ("remoteId", "email", "fields", "interests", "doNotEmail")
+_NEAR_MISSES = {"remoteid": REMOTE_ID, "email": EMAIL}
+
+
+class ValueProblem(ValueError):
+    """A value of a type or form that its place does not take; the message says what was expected."""
+
+
+def text_of(value: Any) -> str | None:
+    """A text as senders write it: text, an integer or a boolean; None stays None (PUSH-9).
+
+    Raises :class:`ValueProblem` for a fraction, an object or an array.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    raise ValueProblem("Expected text; a fraction, an object or an array is not taken here.")
+
+
+def boolean_of(value: Any) -> bool | None:
+    """A boolean as senders write it: true, "True", "1", 1 and so on; None and ``""`` say nothing (PUSH-9, PUSH-21).
+
+    Raises :class:`ValueProblem` for anything else.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, bool):
+        return value
+    found = _BOOLEANS.get(str(value).strip().lower()) if isinstance(value, (str, int)) else None
+    if found is None:
+        raise ValueProblem("Expected true or false.")
+    return found
+
+
+def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
+    """The record of one JSON object of PUSH-49; whatever is wrong with it stands in its ``problem``.
+
+    An unknown member is a warning; one that differs from an identifier's name in case alone fails the
+    record, for ignoring it would change the identity mode (PUSH-10). ``""`` and null name nobody.
+    """
+    if not isinstance(value, dict):
+        return SubscriberRecord(problem=Problem("INVALID_VALUE", "A record is a JSON object."), line=line)
+    problems: list[Problem] = []
+    remote_id = _read(problems, REMOTE_ID, text_of, value.get(REMOTE_ID))
+    email = _read(problems, EMAIL, text_of, value.get(EMAIL))
+    flag = _read(problems, DO_NOT_EMAIL, boolean_of, value.get(DO_NOT_EMAIL))
+    values = _values(problems, value.get("fields"))
+    add, remove, strangers = _interests(problems, value.get("interests"))
+    strangers += [name for name in value if name not in _MEMBERS]
+    for name in strangers:
+        meant = _NEAR_MISSES.get(name.lower())
+        if meant is not None:
+            problems.append(Problem("FIELD_UNKNOWN", f"The member is written {meant}, in exactly this case.", name))
+    warnings = tuple(Problem("FIELD_UNKNOWN", "No such member; it was ignored.", name) for name in strangers)
+    return SubscriberRecord(remote_id or None, email or None, values, add, remove, flag,
+                            problems[0] if problems else None, warnings, line)
+
+
+def _read(problems: list[Problem], name: str, convert: Any, value: Any) -> Any:
+    try:
+        return convert(value)
+    except ValueProblem as problem:
+        problems.append(Problem("INVALID_VALUE", str(problem), name))
+        return None
+
+
+def _values(problems: list[Problem], value: Any) -> dict[str, str | None]:
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        problems.append(Problem("INVALID_VALUE", "Expected an object of field names and values.", "fields"))
+        return {}
+    return {name: _read(problems, name, text_of, item) for name, item in value.items()}
+
+
+def _interests(problems: list[Problem], value: Any) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    if value is None:
+        return (), (), []
+    if not isinstance(value, dict):
+        problems.append(Problem("INVALID_VALUE", 'Expected {"add": [...], "remove": [...]}.', "interests"))
+        return (), (), []
+    strangers = [f"interests.{name}" for name in value if name not in ("add", "remove")]
+    return (_names(problems, "interests.add", value.get("add")),
+            _names(problems, "interests.remove", value.get("remove")), strangers)
+
+
+def _names(problems: list[Problem], name: str, value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        problems.append(Problem("INVALID_VALUE", "Expected an array of interest names.", name))
+        return ()
+    return tuple(value)
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnPlan:
+    """Where each column of a table goes. ``unmapped`` are the columns that go nowhere, named once to the sender."""
+
+    width: int
+    remote_id: int | None
+    email: int | None
+    interests: int | None
+    do_not_email: int | None
+    fields: tuple[tuple[int, str], ...]
+    unmapped: tuple[str, ...]
+
+    def record(self, cells: Sequence[str], line: int | None) -> SubscriberRecord:
+        """The record of a row of ``width`` cells; an empty cell is ``""`` (ID-41), which names nobody."""
+        problem = flag = None
+        add: tuple[str, ...] = ()
+        if self.do_not_email is not None:
+            try:
+                flag = boolean_of(cells[self.do_not_email])
+            except ValueProblem as wrong:
+                problem = Problem("INVALID_VALUE", str(wrong), DO_NOT_EMAIL)
+        if self.interests is not None:
+            add = tuple(name for name in map(str.strip, cells[self.interests].split("|")) if name)
+        return SubscriberRecord(
+            None if self.remote_id is None else cells[self.remote_id] or None,
+            None if self.email is None else cells[self.email] or None,
+            {name: cells[at] for at, name in self.fields}, add, (), flag, problem, (), line)
+
+
+def plan_columns(names: Sequence[str], known_fields: Mapping[str, str]) -> ColumnPlan:
+    """What the columns ``names`` mean (PUSH-61). ``known_fields``: folded name -> name of the brand's fields.
+
+    A column without a name is left out on purpose. Raises ``INVALID_REQUEST`` when neither identifier is
+    there or two columns mean the same, ``LIMIT_EXCEEDED`` for more than 200 fields.
+    """
+    places: dict[str, int] = {}
+    fields: list[tuple[int, str]] = []
+    unmapped: list[str] = []
+    for at, name in enumerate(names):
+        folded = fold(name)
+        target = _SYNONYMS.get(folded) or known_fields.get(folded)
+        if target is None:
+            if folded:
+                unmapped.append(name.strip())
+            continue
+        if target in places:
+            raise _refused(f"The columns '{names[places[target]].strip()}' and '{name.strip()}' both mean {target}. "
+                           "Take one out, or name the columns with columns=.")
+        places[target] = at
+        if folded not in _SYNONYMS:
+            fields.append((at, target))
+    if EMAIL not in places and REMOTE_ID not in places:
+        raise _refused("No column is the e-mail address or the remote ID. Name one of them 'email' or 'remoteId', "
+                       "or name the columns with columns=.")
+    if len(fields) > MAX_FIELDS_PER_RECORD:
+        raise GatewayError("LIMIT_EXCEEDED", f"A record has at most {MAX_FIELDS_PER_RECORD} fields.", field="columns")
+    return ColumnPlan(len(names), places.get(REMOTE_ID), places.get(EMAIL), places.get(INTERESTS),
+                      places.get(DO_NOT_EMAIL), tuple(fields), tuple(unmapped))
+
+
+def _refused(message: str) -> GatewayError:
+    return GatewayError("INVALID_REQUEST", message, field="columns")

@@ -1,0 +1,114 @@
+"""What is a bulk import between its acceptance and its end? (PUSH-58, PUSH-65..72)"""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+
+from gateway.domain.records import Counters, ImportOptions
+from gateway.errors import GatewayError
+
+CSV, NDJSON = "text/csv", "application/x-ndjson"
+MEDIA_TYPES = (CSV, NDJSON)
+
+QUEUED, RUNNING, HELD = "queued", "running", "held"
+FINISHED, FINISHED_WITH_ERRORS, REJECTED = "finished", "finished_with_errors", "rejected"
+CANCELLED, FAILED = "cancelled", "failed"
+
+START, END_CLEAN, END_WITH_ERRORS, REJECT, HOLD, CANCEL, GIVE_UP = (
+    "start", "end_clean", "end_with_errors", "reject", "hold", "cancel", "give_up")
+
+TRANSITIONS: dict[tuple[str, str], str] = {
+    (QUEUED, START): RUNNING,
+    (QUEUED, CANCEL): CANCELLED,
+    (RUNNING, START): RUNNING,  # a worker died: the next one goes on from the checkpoint
+    (RUNNING, END_CLEAN): FINISHED,
+    (RUNNING, END_WITH_ERRORS): FINISHED_WITH_ERRORS,
+    (RUNNING, REJECT): REJECTED,
+    (RUNNING, HOLD): HELD,
+    (RUNNING, CANCEL): CANCELLED,  # the chunk in work still commits, or not, as a whole
+    (RUNNING, GIVE_UP): FAILED,
+    (HELD, CANCEL): CANCELLED,
+}
+"""Every legal step of a job; FINISHED and the others that never stand on the left are final."""
+
+
+def next_state(state: str, step: str) -> str:
+    """The state after ``step``; raises ``STATE_CONFLICT`` naming the state for a step that is not in the table."""
+    try:
+        return TRANSITIONS[state, step]
+    except KeyError:
+        raise GatewayError("STATE_CONFLICT", f"The import is {state}; it cannot take this step any more.",
+                           field="state") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Spooled:
+    """A body that lies complete on disk. ``name`` is the file below the spool folder; sizes are of the wire."""
+
+    name: str
+    size_bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class UploadRequest:
+    """How the spooled body is to be read and applied. ``gzip``: it is packed; ``charset``: None is UTF-8.
+
+    ``columns`` name the columns of a CSV file without header.
+    """
+
+    options: ImportOptions
+    media_type: str = CSV
+    gzip: bool = False
+    charset: str | None = None
+    delimiter: str = ","
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """A bulk import as every door shows it. ``bytes_done`` counts the file as it lies, packed or not."""
+
+    upload_id: int
+    state: str
+    options: ImportOptions
+    counters: Counters
+    rows_done: int
+    bytes_done: int
+    queued_at: dt.datetime
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    message: str | None = None
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs a list shows; times compare ``queued_at``."""
+
+    state: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowErrorFilter:
+    """Whose failed rows a list shows."""
+
+    upload_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """One failed row (PUSH-72). ``row`` counts records from 1, ``line`` lines of the file."""
+
+    error_id: int
+    recorded_at: dt.datetime
+    row: int
+    line: int | None
+    remote_id: str | None
+    email: str | None
+    code: str
+    field: str | None
+    message: str

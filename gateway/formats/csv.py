@@ -1,0 +1,117 @@
+"""How does a CSV file become records, row by row, whatever is wrong with some of them? (PUSH-60, RFC 4180)"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+
+from gateway.domain.mapping import ColumnPlan, plan_columns
+from gateway.domain.records import Problem, SubscriberRecord
+from gateway.errors import GatewayError
+from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong
+
+_TOO_LONG = Problem("INVALID_VALUE", f"The row is longer than {MAX_LINE} characters.")
+_UNDECODABLE = Problem("INVALID_CHARACTER", "The row holds bytes that the file's character set does not know.")
+_QUOTES = Problem("INVALID_VALUE", "The quotes of the row do not match: a quote inside a quoted cell is doubled, "
+                                   "and a quoted cell ends with a quote.")
+
+
+class CsvReader:
+    """The records of one file. Opening reads the header; iterating reads the rest, once, in flat memory.
+
+    ``plan`` says what the columns mean. Raises on opening: ``INVALID_REQUEST`` for a header that cannot be
+    read or mapped (the job is rejected). A row that cannot be read is a record with a ``problem``; lines
+    are counted from 1, a record has the line it begins on (PUSH-72).
+    """
+
+    def __init__(self, lines: Iterable[str], known_fields: Mapping[str, str], delimiter: str = ",",
+                 columns: tuple[str, ...] = ()) -> None:
+        csv.field_size_limit(2 * MAX_LINE)  # a global of the module; the source below keeps rows shorter
+        self._source = _Source(lines)
+        self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True)
+        self.plan: ColumnPlan = plan_columns(columns or self._header(), known_fields)
+
+    def _header(self) -> list[str]:
+        try:
+            for cells in self._rows:
+                if self._source.problem is not None:
+                    break
+                if any(cells):
+                    self._source.start_row()
+                    return cells
+                self._source.start_row()
+            else:
+                raise GatewayError("INVALID_REQUEST", "The file has no header row. Send one, or name the columns "
+                                                      "with columns=.", field="columns")
+        except csv.Error:
+            self._source.problem = self._source.problem or _QUOTES
+        raise GatewayError("INVALID_REQUEST", f"The header row cannot be read. {self._source.problem.message}",
+                           field="columns")
+
+    def __iter__(self) -> Iterator[SubscriberRecord]:
+        rows, source, plan, width = self._rows, self._source, self.plan, self.plan.width
+        while True:
+            try:
+                for cells in rows:
+                    if source.problem is None and len(cells) == width:
+                        yield plan.record(cells, source.row_line)
+                    elif cells:
+                        yield SubscriberRecord(problem=source.problem or self._width(cells), line=source.row_line)
+                    source.start_row()
+                return
+            except csv.Error:
+                yield SubscriberRecord(problem=source.problem or _QUOTES, line=source.row_line)
+                source.resume()
+
+    def _width(self, cells: list[str]) -> Problem:
+        return Problem("INVALID_VALUE", f"The row has {len(cells)} columns where {self.plan.width} were expected.")
+
+
+class _Source:
+    """Feeds lines to the csv module and keeps what it does not: where the row in hand begins, how long it is."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.row_line = 1
+        self.problem: Problem | None = None
+        self._lines = iter(lines)
+        self._line = 0
+        self._size = 0
+        self._last = ""
+
+    def start_row(self) -> None:
+        """The row in hand is done: the next line begins a new one."""
+        self.row_line = self._line + 1
+        self.problem = None
+        self._size = 0
+
+    def resume(self) -> None:
+        """After a row that the csv module gave up on: skips its other lines, for they are no rows of their own."""
+        inside = (self._line > self.row_line) ^ self._last.count('"') & 1
+        while inside and (line := next(self._lines, None)) is not None:
+            self._line += 1
+            inside ^= line.count('"') & 1
+        self.start_row()
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._line += 1
+            self._size += len(line)
+            self._last = line
+            if UNDECODABLE in line:
+                self.problem = self.problem or _UNDECODABLE
+            if self._size > MAX_LINE or type(line) is TooLong:
+                self.problem = _TOO_LONG
+                line = self._shortened(line)
+                if line is None:
+                    continue
+            yield line
+
+    def _shortened(self, line: str) -> str | None:
+        """What the csv module must see of a row that is too long, so that it ends where the row ends.
+
+        Only a quoted newline carries a row on, so every line but a row's first begins inside quotes; an
+        odd number of quotes leaves or enters them.
+        """
+        if line.count('"') & 1:
+            return '"\n'
+        return "x\n" if self._line == self.row_line else None

@@ -1,0 +1,51 @@
+"""How is a gzip body unpacked without trusting its size? (PUSH-4, PUSH-5)"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+
+from gateway.errors import GatewayError
+
+BLOCK_BYTES = 64 * 1024
+_GZIP = 16 + zlib.MAX_WBITS
+
+
+def inflate(blocks: Iterable[bytes], limit_bytes: int, remedy: str) -> Iterator[bytes]:
+    """The unpacked bytes in blocks of at most 64 KiB; several gzip members in a row are one body (RFC 1952).
+
+    Raises ``TOO_LARGE`` as soon as more than ``limit_bytes`` come out (``remedy`` ends its message) and
+    ``MALFORMED_REQUEST`` for data that is damaged, cut short or not gzip. Memory stays flat.
+    """
+    size = 0
+    for out in _members(blocks):
+        size += len(out)
+        if size > limit_bytes:
+            raise GatewayError("TOO_LARGE", f"The unpacked body is larger than {limit_bytes} bytes. {remedy}")
+        yield out
+
+
+def _members(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    member = zlib.decompressobj(_GZIP)
+    for block in blocks:
+        while block:
+            if member.eof:
+                member = zlib.decompressobj(_GZIP)
+            yield _step(member, block)
+            block = member.unused_data if member.eof else member.unconsumed_tail
+    while out := _step(member, b""):  # what the last step had no room for
+        yield out
+    if not member.eof:
+        raise _damaged()
+
+
+def _step(member: zlib._Decompress, block: bytes) -> bytes:
+    try:
+        return member.decompress(block, BLOCK_BYTES)
+    except zlib.error:
+        raise _damaged() from None
+
+
+def _damaged() -> GatewayError:
+    return GatewayError("MALFORMED_REQUEST", "The body is not a complete gzip stream. Pack it again, "
+                                             "or send it without Content-Encoding.")

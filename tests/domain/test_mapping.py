@@ -1,0 +1,83 @@
+"""What a sender's members and columns mean."""
+
+import pytest
+
+from gateway.domain.mapping import ValueProblem, boolean_of, plan_columns, record_of, text_of
+from gateway.errors import GatewayError
+
+
+def test_whole_record():
+    """PUSH-49: every member."""
+    record = record_of({"remoteId": "17", "email": "a@b.org", "fields": {"City": "Bonn", "Title": None},
+                        "interests": {"add": ["News"], "remove": ["Old"]}, "doNotEmail": "True"}, 4)
+    assert (record.remote_id, record.email, record.values, record.add_interests, record.remove_interests,
+            record.do_not_email, record.problem, record.warnings, record.line) == (
+        "17", "a@b.org", {"City": "Bonn", "Title": None}, ("News",), ("Old",), True, None, (), 4)
+
+
+@pytest.mark.parametrize(("value", "text"), [("x", "x"), ("", ""), (None, None), (17, "17"), (True, "true"),
+                                             (False, "false"), (10**200, "1" + "0" * 200)])
+def test_text_is_read_kindly(value, text):
+    """PUSH-9: text also as an integer or boolean; digits are kept."""
+    assert text_of(value) == text
+
+
+@pytest.mark.parametrize("value", [1.5, 1.0, [], {}, ["x"]])
+def test_text_refused(value):
+    """PUSH-9: a fraction, an object or an array is not text."""
+    with pytest.raises(ValueProblem):
+        text_of(value)
+
+
+@pytest.mark.parametrize(("value", "flag"), [
+    (True, True), ("True", True), ("true", True), ("1", True), (1, True), (False, False), ("False", False),
+    ("0", False), (0, False), ("", None), (None, None)])
+def test_booleans(value, flag):
+    """PUSH-9, PUSH-21: many words for true and false; silence says nothing."""
+    assert boolean_of(value) is flag
+
+
+@pytest.mark.parametrize("value", ["yes", 2, 1.0, [], {}, "-1"])
+def test_booleans_refused(value):
+    """PUSH-9: anything else is not guessed at."""
+    with pytest.raises(ValueProblem):
+        boolean_of(value)
+
+
+@pytest.mark.parametrize(("value", "code", "field"), [
+    ("x", "INVALID_VALUE", None), (None, "INVALID_VALUE", None), ([], "INVALID_VALUE", None),
+    ({"remoteId": 1.5}, "INVALID_VALUE", "remoteId"), ({"email": {}}, "INVALID_VALUE", "email"),
+    ({"email": "a@b.org", "fields": []}, "INVALID_VALUE", "fields"),
+    ({"email": "a@b.org", "fields": {"City": [1]}}, "INVALID_VALUE", "City"),
+    ({"email": "a@b.org", "interests": ["News"]}, "INVALID_VALUE", "interests"),
+    ({"email": "a@b.org", "interests": {"add": "News"}}, "INVALID_VALUE", "interests.add"),
+    ({"email": "a@b.org", "interests": {"add": [None]}}, "INVALID_VALUE", "interests.add"),
+    ({"email": "a@b.org", "doNotEmail": "perhaps"}, "INVALID_VALUE", "doNotEmail"),
+    ({"remoteID": "1", "email": "a@b.org"}, "FIELD_UNKNOWN", "remoteID"),
+    ({"Email": "a@b.org", "remoteId": "1"}, "FIELD_UNKNOWN", "Email")])
+def test_problems_stand_at_their_record(value, code, field):
+    """PUSH-9, PUSH-10: the record fails, with the member at fault."""
+    problem = record_of(value).problem
+    assert (problem.code, problem.field) == (code, field)
+
+
+def test_unknown_member_is_a_warning():
+    """PUSH-10, PUSH-103: said, not failed."""
+    record = record_of({"email": "a@b.org", "TenantCode": "x", "interests": {"replace": []}})
+    assert record.problem is None
+    assert [(w.code, w.field) for w in record.warnings] == [("FIELD_UNKNOWN", "interests.replace"),
+                                                           ("FIELD_UNKNOWN", "TenantCode")]
+
+
+def test_empty_identifier_names_nobody():
+    """PUSH-96: "" and null are habits of senders for "none"."""
+    record = record_of({"remoteId": "", "email": None})
+    assert (record.remote_id, record.email, record.problem) == (None, None, None)
+
+
+def test_too_many_fields():
+    """PUSH-5: 200 fields a record."""
+    names = [f"f{n}" for n in range(201)]
+    with pytest.raises(GatewayError) as refused:
+        plan_columns(["email", *names], {name: name for name in names})
+    assert refused.value.code == "LIMIT_EXCEEDED"
