@@ -20,7 +20,8 @@ OPEN = (READY, PROCESSING, ERROR, FAILED)
 UP, DOWN = "up", "down"
 
 CLAIMED, WRITTEN, REFUSED, REFUSED_FINALLY = "claimed", "written", "refused", "refused finally"
-OUTAGE, LEASE_LOST, AGED, RETRIED, DISMISSED = "outage", "lease lost", "aged", "retried", "dismissed"
+OUTAGE, LEASE_LOST, AGED, NOT_TAKEN = "outage", "lease lost", "aged", "not taken"
+RETRIED, DISMISSED = "retried", "dismissed"
 
 STEPS: dict[tuple[str, str], str] = {
     (READY, CLAIMED): PROCESSING,
@@ -30,6 +31,7 @@ STEPS: dict[tuple[str, str], str] = {
     (PROCESSING, REFUSED_FINALLY): FAILED,
     (PROCESSING, OUTAGE): READY,  # the AMS was away, which says nothing about this row: no try is used up
     (PROCESSING, LEASE_LOST): READY,  # a dead worker; the write may have happened, and repeating it is harmless
+    (PROCESSING, NOT_TAKEN): CLOSED,
     (READY, AGED): EXPIRED,
     (ERROR, AGED): EXPIRED,
     (FAILED, AGED): EXPIRED,  # else a row nobody looked at would block its key for ever

@@ -83,6 +83,81 @@ def open_kinds(connection: Connection, brand_id: int, integration_id: int,
     return {remote_id: kind for remote_id, kind in connection.execute(query)}
 
 
+def release_lost(connection: Connection, brand_id: int, integration_id: int, now: dt.datetime) -> int:
+    """Gives back the rows of dead workers, whose lease is over; answers how many."""
+    t = writeback.c
+    return connection.execute(
+        sa.update(writeback).where(t.brand_id == brand_id, t.integration_id == integration_id,
+                                   t.state == rules.PROCESSING, t.lease_until <= now)
+        .values(state=rules.next_state(rules.PROCESSING, rules.LEASE_LOST), lease_owner=None,
+                lease_until=None)).rowcount
+
+
+def expire(connection: Connection, brand_id: int, integration_id: int, now: dt.datetime) -> int:
+    """Ends the rows whose event is older than 30 days; they stay listed. Answers how many."""
+    t = writeback.c
+    return connection.execute(
+        sa.update(writeback).where(t.brand_id == brand_id, t.integration_id == integration_id,
+                                   t.state.in_(rules.states_before(rules.AGED)), t.occurred_at <= now - rules.MAX_AGE)
+        .values(state=rules.EXPIRED, finished_at=now, message="Older than 30 days.")).rowcount
+
+
+def candidates(connection: Connection, brand_id: int, integration_id: int, now: dt.datetime, limit: int) -> list[int]:
+    """The ids of rows that may be written now, oldest first: one per remote key at most (ID-61)."""
+    t = writeback.c
+    return list(connection.scalars(
+        sa.select(t.id).where(t.brand_id == brand_id, t.integration_id == integration_id, _may_be_claimed(now))
+        .order_by(t.id).limit(limit)))
+
+
+def claim(connection: Connection, brand_id: int, writeback_id: int, owner: str, now: dt.datetime,
+          lease_until: dt.datetime) -> WritebackView | None:
+    """Takes one row, or answers None when another worker has it or it must wait."""
+    t = writeback.c
+    row = connection.execute(
+        sa.update(writeback).where(t.brand_id == brand_id, t.id == writeback_id, _may_be_claimed(now))
+        .values(state=rules.PROCESSING, lease_owner=owner, lease_until=lease_until).returning(writeback)).first()
+    return None if row is None else _view(row)
+
+
+def settle(connection: Connection, brand_id: int, writeback_id: int, owner: str, **values: object) -> bool:
+    """Stores what became of a claimed row; False when the claim is lost."""
+    t = writeback.c
+    return connection.execute(
+        sa.update(writeback).where(t.brand_id == brand_id, t.id == writeback_id, t.state == rules.PROCESSING,
+                                   t.lease_owner == owner)
+        .values(lease_owner=None, lease_until=None, **values)).rowcount == 1
+
+
+def move(connection: Connection, brand_id: int, writeback_id: int, state_before: str, **values: object) -> bool:
+    """Changes a row by hand; False when it has left ``state_before`` meanwhile."""
+    t = writeback.c
+    return connection.execute(
+        sa.update(writeback).where(t.brand_id == brand_id, t.id == writeback_id, t.state == state_before)
+        .values(**values)).rowcount == 1
+
+
+def due(connection: Connection, now: dt.datetime) -> list[tuple[int, int]]:
+    """(brand, integration) with rows to write, to give back or to expire, of systems that are up or to be probed."""
+    t = writeback.c
+    aged = sa.and_(t.state.in_(rules.states_before(rules.AGED)), t.occurred_at <= now - rules.MAX_AGE)
+    lost = sa.and_(t.state == rules.PROCESSING, t.lease_until <= now)
+    rows = connection.execute(
+        sa.select(t.brand_id, t.integration_id).distinct()
+        .select_from(writeback.join(integration, integration.c.id == t.integration_id))
+        .where(sa.or_(aged, lost, _may_be_claimed(now)),
+               sa.or_(integration.c.state == rules.UP, integration.c.probe_at <= now))
+        .order_by(t.brand_id, t.integration_id))
+    return [(brand_id, integration_id) for brand_id, integration_id in rows]
+
+
+def _may_be_claimed(now: dt.datetime) -> sa.ColumnElement[bool]:
+    t, earlier = writeback.c, writeback.alias("earlier")
+    blocked = sa.exists().where(earlier.c.remote_key_id == t.remote_key_id, earlier.c.id < t.id,
+                                earlier.c.state.in_(rules.OPEN)).correlate(writeback)
+    return sa.and_(t.state.in_(rules.states_before(rules.CLAIMED)), t.next_at <= now, ~blocked)
+
+
 def _view(row: sa.Row) -> WritebackView:
     return WritebackView(
         writeback_id=row.id, integration_id=row.integration_id, event_id=row.event_id, subscriber_id=row.subscriber_id,

@@ -1,0 +1,108 @@
+"""What must every bridge to a foreign system be able to do, and how does it say that it could not?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from gateway.domain.records import Problem
+
+
+class Outage(Exception):
+    """The foreign system is away: no connection, a timeout, a server error (ID-60).
+
+    It says nothing about the record at hand, which is tried again later. The text is safe to show and to
+    log: no address, statement, host credentials.
+    """
+
+
+class Refused(Exception):
+    """The foreign system answered and does not take this record or request; the text is safe to show."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteMember:
+    """One person as the foreign system lists them (ID-65); nothing is normalised yet.
+
+    ``do_not_email``: None when the system does not say, which changes nothing (ID-45). ``interests``: names of
+    all interests this system puts the person in; None when it does not say. ``deleted``: the person has ended
+    there (ID-32). ``problem``: the row could not be read; it is rejected with that, in its place.
+    """
+
+    remote_id: str | None
+    email: str | None
+    do_not_email: bool | None = None
+    interests: tuple[str, ...] | None = None
+    deleted: bool = False
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WritebackItem:
+    """One fact to write into the foreign system (ID-53..55).
+
+    ``writeback_id`` is stable and the key by which a system may recognise a repetition (ID-62). ``reason`` has
+    at most 250 characters. ``code`` and ``bounce_class`` are given for ``bad_email``.
+    """
+
+    writeback_id: int
+    kind: str
+    remote_id: str
+    email: str
+    occurred_at: dt.datetime
+    origin: str | None = None
+    reason: str | None = None
+    code: str | None = None
+    bounce_class: str | None = None
+
+
+class MemberStream(Iterator[RemoteMember]):
+    """Members one by one, in flat memory.
+
+    ``complete`` turns true only when the source was read to its end *and* listed everybody: absence may then be
+    inferred (ID-69). ``cursor`` is what the next run may ask for changes since, opaque to us (ID-68); it holds
+    only once the stream has ended. Iterating raises :class:`Outage` or :class:`Refused`. Close it in any case.
+    """
+
+    def __init__(self, members: Iterator[RemoteMember], *, lists_everybody: bool, cursor: str | None = None) -> None:
+        self._members = members
+        self._lists_everybody = lists_everybody
+        self.complete = False
+        self.cursor = cursor
+
+    def __next__(self) -> RemoteMember:
+        try:
+            return next(self._members)
+        except StopIteration:
+            self.complete = self._lists_everybody
+            raise
+
+    def close(self) -> None:
+        """Ends the reading and lets go of the foreign system; a stream that was not at its end stays incomplete."""
+        close = getattr(self._members, "close", None)
+        if close is not None:
+            close()
+
+
+class Bridge(Protocol):
+    """One foreign system, opened for a piece of work. Every method may raise :class:`Outage`."""
+
+    writes: frozenset[str]
+    """The kinds of writeback that this system takes; ``unsubscribe`` is always among them (ID-53)."""
+
+    def members(self, since: str | None) -> MemberStream:
+        """Who is there: everybody, or what changed since the cursor. Raises :class:`Refused` for a bad cursor."""
+
+    def write_back(self, item: WritebackItem) -> None:
+        """Sets what the item says; returns when the system has stored it. Doing it twice changes nothing (ID-62).
+
+        Raises :class:`Refused` when the system does not take this record.
+        """
+
+    def probe(self) -> None:
+        """Returns when the system answers."""
+
+    def close(self) -> None:
+        """Lets go of connections; the bridge is not used any more."""

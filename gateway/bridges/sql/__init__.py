@@ -1,0 +1,1 @@
+"""The bridge to a system whose database we may read and write."""

@@ -1,0 +1,67 @@
+"""Which foreign systems does a brand have, how are they, and how are they configured?"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.db.models.accounts import integration
+from gateway.domain.integration import IntegrationView
+from gateway.domain.writeback import DOWN, UP
+
+_VIEW = [integration.c[name] for name in ("id", "brand_id", "name", "kind", "state", "probe_at", "failures", "cursor",
+                                          "created_at")]
+
+
+def get(connection: Connection, brand_id: int, integration_id: int) -> IntegrationView | None:
+    """The brand's integration of this id."""
+    return _one(connection, integration.c.brand_id == brand_id, integration.c.id == integration_id)
+
+
+def get_by_name(connection: Connection, brand_id: int, name: str) -> IntegrationView | None:
+    """The brand's integration of this name."""
+    return _one(connection, integration.c.brand_id == brand_id, integration.c.name == name)
+
+
+def find(connection: Connection, brand_id: int) -> list[IntegrationView]:
+    """All integrations of the brand, oldest first."""
+    rows = connection.execute(sa.select(*_VIEW).where(integration.c.brand_id == brand_id).order_by(integration.c.id))
+    return [IntegrationView(*row) for row in rows]
+
+
+def config(connection: Connection, brand_id: int, integration_id: int) -> str | None:
+    """The sealed configuration."""
+    return connection.scalar(sa.select(integration.c.config).where(integration.c.brand_id == brand_id,
+                                                                   integration.c.id == integration_id))
+
+
+def set_config(connection: Connection, brand_id: int, integration_id: int, sealed: str) -> None:
+    """Replaces the sealed configuration; an integration that was down is tried at once."""
+    _update(connection, brand_id, integration_id, config=sealed, state=UP, probe_at=None, failures=0)
+
+
+def set_up(connection: Connection, brand_id: int, integration_id: int) -> None:
+    """The foreign system answers."""
+    _update(connection, brand_id, integration_id, state=UP, probe_at=None, failures=0)
+
+
+def set_down(connection: Connection, brand_id: int, integration_id: int, failures: int, probe_at: dt.datetime) -> None:
+    """The foreign system is away; it is tried again at ``probe_at``."""
+    _update(connection, brand_id, integration_id, state=DOWN, probe_at=probe_at, failures=failures)
+
+
+def set_cursor(connection: Connection, brand_id: int, integration_id: int, cursor: str | None) -> None:
+    """Up to where changes are known (ID-68)."""
+    _update(connection, brand_id, integration_id, cursor=cursor)
+
+
+def _update(connection: Connection, brand_id: int, integration_id: int, **values: object) -> None:
+    connection.execute(sa.update(integration).where(integration.c.brand_id == brand_id,
+                                                    integration.c.id == integration_id).values(**values))
+
+
+def _one(connection: Connection, *where: sa.ColumnElement[bool]) -> IntegrationView | None:
+    row = connection.execute(sa.select(*_VIEW).where(*where)).first()
+    return None if row is None else IntegrationView(*row)

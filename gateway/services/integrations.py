@@ -1,0 +1,103 @@
+"""Which foreign systems does a brand work with, and how is each of them reached?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+
+from gateway.bridges import registry
+from gateway.bridges.port import Bridge
+from gateway.db.queries import accounts as accounts_queries
+from gateway.db.queries import integrations as queries
+from gateway.db.unit import Unit
+from gateway.domain.accounts import system_actor
+from gateway.domain.integration import API, IntegrationView
+from gateway.errors import GatewayError
+from gateway.services.accounts import require_brand
+from gateway.services.gateway import Gateway
+from gateway.services.secretbox import decrypt, encrypt
+
+PURPOSE = "integration-config"
+
+
+def add(unit: Unit, name: str, kind: str, config: Mapping[str, object] | None = None) -> int:
+    """A new integration of the unit's brand, with the source its values belong to; answers its id.
+
+    The configuration is checked without connecting, and stored sealed. Raises ``ALREADY_EXISTS`` for a name
+    that is taken, ``INVALID_VALUE`` for an unknown kind or a bad configuration, ``NOT_FOUND`` for no such brand.
+    """
+    require_brand(unit)
+    if not name.strip() or len(name) > 255 or not name.isprintable():
+        raise GatewayError("INVALID_VALUE", "An integration's name has 1 to 255 printable characters.", field="name")
+    if kind != API and kind not in registry.kinds():
+        raise GatewayError("INVALID_VALUE", f"There is no integration of kind '{kind}'; known kinds are "
+                                            f"{', '.join((API, *registry.kinds()))}.", field="kind")
+    if kind == API and config:
+        raise GatewayError("INVALID_VALUE", "An integration of kind 'api' calls us and takes no configuration; "
+                                            "leave it out.", field="config")
+    if queries.get_by_name(unit.connection, unit.brand_id, name) is not None:
+        raise GatewayError("ALREADY_EXISTS", f"The brand has an integration '{name}' already; choose another name.",
+                           field="name")
+    sealed = None if kind == API else _seal(unit, kind, config or {})
+    return accounts_queries.add_integration(unit.connection, unit.brand_id, name, kind, sealed, unit.now)
+
+
+def reconfigure(unit: Unit, integration_id: int, config: Mapping[str, object]) -> None:
+    """Replaces the configuration; an integration that is down is tried again at once.
+
+    Raises ``NOT_FOUND``, ``STATE_CONFLICT`` for one without a bridge, ``INVALID_VALUE``.
+    """
+    found = get(unit, integration_id)
+    _require_bridge(found)
+    queries.set_config(unit.connection, unit.brand_id, integration_id, _seal(unit, found.kind, config))
+    unit.ring("run_writebacks", unit.brand_id, integration_id)
+
+
+def get(unit: Unit, integration_id: int) -> IntegrationView:
+    """The brand's integration of this id; raises ``NOT_FOUND``."""
+    found = queries.get(unit.connection, unit.brand_id, integration_id)
+    if found is None:
+        raise GatewayError("NOT_FOUND", f"There is no integration {integration_id} in this brand.",
+                           field="integration")
+    return found
+
+
+def get_by_name(unit: Unit, name: str) -> IntegrationView:
+    """The brand's integration of this name; raises ``NOT_FOUND``."""
+    found = queries.get_by_name(unit.connection, unit.brand_id, name)
+    if found is None:
+        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand. "
+                                        "`gateway integration add` makes one.", field="integration")
+    return found
+
+
+def find(unit: Unit) -> tuple[IntegrationView, ...]:
+    """All integrations of the brand, oldest first."""
+    return tuple(queries.find(unit.connection, unit.brand_id))
+
+
+def bridge(gateway: Gateway, integration: IntegrationView) -> Bridge:
+    """The bridge to this foreign system, not connected yet; the caller closes it.
+
+    Raises ``STATE_CONFLICT`` for a kind without a bridge, ``INTERNAL_ERROR`` when the stored configuration
+    does not open with this installation's key, ``INVALID_VALUE`` when it is not one that this version takes.
+    """
+    _require_bridge(integration)
+    with gateway.reading(system_actor(integration.brand_id)) as unit:
+        sealed = queries.config(unit.connection, integration.brand_id, integration.integration_id)
+    config = json.loads(decrypt(gateway.settings.secret_key, PURPOSE, sealed or ""))
+    return registry.make(integration.kind, config)
+
+
+def _seal(unit: Unit, kind: str, config: Mapping[str, object]) -> str:
+    if not isinstance(config, Mapping):
+        raise GatewayError("INVALID_VALUE", "The bridge's configuration must be one JSON object.", field="config")
+    registry.check(kind, config)
+    return encrypt(unit.settings.secret_key, PURPOSE, json.dumps(config))
+
+
+def _require_bridge(integration: IntegrationView) -> None:
+    if integration.kind not in registry.kinds():
+        raise GatewayError("STATE_CONFLICT", f"The integration '{integration.name}' is of kind '{integration.kind}', "
+                                             "which has no bridge: it calls us, we cannot call it.",
+                           field="integration")
