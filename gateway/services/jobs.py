@@ -7,10 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy.engine import Connection, Engine
-
 from gateway.clock import Clock, system_clock
-from gateway.db.engine import begin, read
+from gateway.db.engine import Connection, Engine, begin, read
 from gateway.db.queries import jobs
 from gateway.domain.job import Claim, Job, QueueCount
 
