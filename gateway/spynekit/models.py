@@ -21,19 +21,32 @@ Kind = type[ModelBase]
 Operation = Callable[[MethodContext, Any], Any]
 
 
+TYPE_WORDS = "type_words"
+"""The attribute of a named simple type that keeps its own documentation apart from its members'."""
+
+
+def member(kind: Kind, doc: str, facets: dict[str, Any]) -> Kind:
+    """``kind`` as a member; a named simple type without further facets stays the same type of the schema."""
+    if not hasattr(kind, TYPE_WORDS) or facets.keys() - {"min_occurs", "max_occurs", "nillable", "exc"}:
+        return kind.customize(doc=doc, **facets)
+    same = kind.customize(doc=doc, type_name=kind.get_type_name(), **facets)
+    same.__namespace__ = kind.get_namespace()
+    return same
+
+
 def mandatory(kind: Kind, doc: str, **facets: object) -> Kind:
     """A member that is always there and never nil (SOAP-21)."""
-    return kind.customize(min_occurs=1, nillable=False, doc=doc, **facets)
+    return member(kind, doc, {"min_occurs": 1, "nillable": False, **facets})
 
 
 def optional(kind: Kind, doc: str, **facets: object) -> Kind:
     """A member that may be left out and is never nil; None in Python means left out (SOAP-22)."""
-    return kind.customize(min_occurs=0, nillable=False, doc=doc, **facets)
+    return member(kind, doc, {"min_occurs": 0, "nillable": False, **facets})
 
 
 def clearable(kind: Kind, doc: str, *, min_occurs: int = 1, **facets: object) -> Kind:
     """A member where nil means "clear it"; None in Python means nil (SOAP-23)."""
-    return kind.customize(min_occurs=min_occurs, nillable=True, doc=doc, **facets)
+    return member(kind, doc, {"min_occurs": min_occurs, "nillable": True, **facets})
 
 
 def list_of(kind: Kind, doc: str, *, at_least: int = 0, **facets: object) -> Kind:
@@ -42,12 +55,12 @@ def list_of(kind: Kind, doc: str, *, at_least: int = 0, **facets: object) -> Kin
     In Python a list; None if the request had none. The upper bound is the door's to check (SOAP-75), so that too
     many records are named as such.
     """
-    return kind.customize(min_occurs=at_least, max_occurs="unbounded", nillable=False, doc=doc, **facets)
+    return member(kind, doc, {"min_occurs": at_least, "max_occurs": "unbounded", "nillable": False, **facets})
 
 
 def clearable_list_of(kind: Kind, doc: str, **facets: object) -> Kind:
     """A repeated member whose items may be nil, for row cells alone (SOAP-23)."""
-    return kind.customize(min_occurs=0, max_occurs="unbounded", nillable=True, doc=doc, **facets)
+    return member(kind, doc, {"min_occurs": 0, "max_occurs": "unbounded", "nillable": True, **facets})
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +91,7 @@ class Vocabulary:
         """A named simple type with facets, to be used in several members."""
         named = kind.customize(type_name=name, doc=doc, **facets)
         named.__namespace__ = self.namespace
+        setattr(named, TYPE_WORDS, doc)
         return named
 
     def operation(self, request: type[ComplexModel] | None, answer: type[ComplexModel] | None, *,

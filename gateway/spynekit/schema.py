@@ -13,6 +13,7 @@ from gateway.errors import GatewayError
 WORDS_SHOWN = 40
 CLARK = re.compile(r"\{[^}]*\}")
 EXPECTED = re.compile(r"Expected is (?:one of )?\( ([^()]*) \)\.$")
+STEP = re.compile(r"([^\[\]]+)(?:\[(\d+)\])?")
 ALLOWED = re.compile(r".*not an element of the set \{(.*)\}\.$", re.DOTALL)
 ATOMIC = re.compile(r".*of the (?:atomic|list|union|local atomic) type(?: '(?:xs:)?([\w.{}:/-]+)')?\.$", re.DOTALL)
 LENGTH = re.compile(r".*the (allowed maximum|allowed minimum|required|allowed) length of '(\d+)'\.$", re.DOTALL)
@@ -24,6 +25,7 @@ LEXICAL = {"boolean": "true, false, 1 or 0", "dateTime": "an instant such as 202
 PLAIN = {"SCHEMAV_CVC_PATTERN_VALID": "text of another form",
          "SCHEMAV_CVC_ELT_3_1": "a value; nil is not allowed",
          "SCHEMAV_CVC_ELT_3_2_1": "no content beside nil",
+         "SCHEMAV_CVC_TYPE_3_1_1": "no attributes",
          "SCHEMAV_CVC_TYPE_3_1_2": "text without elements",
          "SCHEMAV_CVC_COMPLEX_TYPE_2_1": "no content",
          "SCHEMAV_CVC_COMPLEX_TYPE_2_3": "elements without text between them",
@@ -92,16 +94,24 @@ def expectation(kind: str, message: str) -> str:
 
 
 def path_of(path: str | None, element: etree._Element) -> str:
-    """libxml2's ``/*/*[2]/*`` in names: ``ImportSubscribers/record[2]/email``, positions from one."""
-    steps = (path or "").split("/", 2)
+    """libxml2's ``/*/*[2]/t:email`` in plain names: ``ImportSubscribers/record[2]/email``, positions from one."""
     target = element
-    if len(steps) == 3 and steps[2]:
-        try:
-            found = element.xpath("./" + steps[2])
-        except etree.XPathError:
-            found = ()
-        target = found[0] if len(found) == 1 else element
+    for step in (path or "").split("/")[2:]:
+        match = STEP.fullmatch(step)
+        if match is None:
+            break
+        candidates = [child for child in target if match[1] in ("*", qualified(child))]
+        position = int(match[2] or 1) - 1
+        if position >= len(candidates):
+            break
+        target = candidates[position]
     return path_to(target, element)
+
+
+def qualified(element: etree._Element) -> str:
+    """The name as it stands in the document, with its prefix."""
+    name = etree.QName(element).localname
+    return f"{element.prefix}:{name}" if element.prefix else name
 
 
 def path_to(target: etree._Element, top: etree._Element | None = None) -> str:
