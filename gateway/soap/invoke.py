@@ -1,0 +1,153 @@
+"""What happens between a readable request and its answer: who, may they, was it answered before, do it, write it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.accounts import Actor
+from gateway.services import idempotency
+from gateway.services.gateway import Gateway, Unit
+from gateway.soap import auth
+from gateway.soap.encode import ANSWER, response
+from gateway.soap.operation import ACT, FIND, FREE, READ, Operation
+from gateway.spynekit.codec import raw_answer
+
+MAX_ANSWER_CHARS = 7 * 1024 * 1024
+"""A page is cut before its answer could pass 8 MiB (SOAP-71)."""
+
+KEY_MEMBER = "clientRequestId"
+XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+NOT_REPLAYED, REPLAYED = "<replayed>false</replayed>", "<replayed>true</replayed>"
+REPLAYED_EXTRA = "<extra><name>replayed</name><value>true</value></extra>"
+HEAD_CHARS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Invoker:
+    """Runs operations for one gateway. The answer is complete and committed when it returns (SOAP-84)."""
+
+    gateway: Gateway
+
+    def __call__(self, operation: Operation, ctx: Any, request: Any) -> None:
+        """Runs ``operation`` and hands its answer to the protocol; raises what is to become a fault."""
+        auth.check_headers(self.gateway, ctx)
+        if operation.way == FREE:
+            xml = response(operation.name, operation.answer, operation.run(self.gateway, request))
+        else:
+            actor = auth.authenticate(self.gateway, ctx)
+            actor.require(operation.right)
+            xml = self.run(operation, actor, ctx, request)
+        raw_answer(ctx, xml)
+
+    def run(self, operation: Operation, actor: Actor, ctx: Any, request: Any) -> str:
+        """The response element, made in the kind of transaction that the operation asks for."""
+        if operation.way == READ:
+            with self.gateway.reading(actor) as unit:
+                return done_in(unit, operation, request)
+        if operation.way == FIND:
+            with self.gateway.feed(actor) as unit:
+                return page_in(unit, operation, request)
+        key = getattr(request, KEY_MEMBER)
+        asked = None if key is None else Asked(operation.name, key, fingerprint(ctx.in_body_doc))
+        if operation.way == ACT:
+            return self.act(operation, actor, asked, request)
+        with self.gateway.unit(actor) as unit:
+            kept = asked and asked.answer(unit)
+            if kept:
+                return kept
+            xml = done_in(unit, operation, request)
+            if asked:
+                asked.keep(unit, xml)
+        return xml
+
+    def act(self, operation: Operation, actor: Actor, asked: Asked | None, request: Any) -> str:
+        """For work that cannot be one transaction (mail leaves in between): the answer is kept after it."""
+        if asked:
+            with self.gateway.unit(actor) as unit:
+                kept = asked.answer(unit)
+            if kept:
+                return kept
+        xml = response(operation.name, operation.answer, operation.run(self.gateway, actor, request))
+        if asked:
+            with self.gateway.unit(actor) as unit:
+                asked.keep(unit, xml)
+        return xml
+
+
+def done_in(unit: Unit, operation: Operation, request: Any) -> str:
+    """The response element of work in one transaction."""
+    return response(operation.name, operation.answer, operation.run(unit, request))
+
+
+def page_in(unit: Unit, operation: Operation, request: Any) -> str:
+    """A page, read again with fewer rows while it is too long (SOAP-71); its token then begins earlier."""
+    while True:
+        values = operation.run(unit, request)
+        rows = len(values["item"])
+        xml = response(operation.name, operation.answer, values)
+        if len(xml) <= MAX_ANSWER_CHARS or rows <= 1:
+            return xml
+        request.pageSize = max(1, rows * MAX_ANSWER_CHARS // len(xml) * 9 // 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A write with a clientRequestId (SOAP-72)."""
+
+    operation: str
+    key: str
+    fingerprint: str
+
+    def answer(self, unit: Unit) -> str | None:
+        """The answer that the first call got, marked as replayed; None for a new key. Raises as ``replay`` does."""
+        kept = idempotency.replay(unit, operation=f"soap:{self.operation}", key=self.key,
+                                  fingerprint=self.fingerprint, field=KEY_MEMBER)
+        return None if kept is None else as_replayed(kept.answer.decode(), unit.actor.request_id)
+
+    def keep(self, unit: Unit, xml: str) -> None:
+        """Stores the answer in the unit's transaction."""
+        idempotency.remember(unit, operation=f"soap:{self.operation}", key=self.key, fingerprint=self.fingerprint,
+                             status=200, answer=xml.encode())
+
+
+def as_replayed(xml: str, request_id: str) -> str:
+    """A stored answer as it is given again: with this call's request id (SOAP-12) and ``replayed``.
+
+    Answers without a member ``replayed`` say it in ``extra``, which every answer type ends with (SOAP-31).
+    """
+    start = xml.find("<requestId>", 0, HEAD_CHARS)
+    if start >= 0:
+        start += len("<requestId>")
+        xml = xml[:start] + request_id + xml[xml.index("<", start):]
+    if NOT_REPLAYED in xml[:HEAD_CHARS]:
+        return xml.replace(NOT_REPLAYED, REPLAYED, 1)
+    end = xml.rindex(f"</{ANSWER}>")
+    return xml[:end] + REPLAYED_EXTRA + xml[end:]
+
+
+def fingerprint(entry: Any) -> str:
+    """A hash of the request element: names, values and their order; not prefixes, comments, blanks between elements,
+    or the key itself (SOAP-72). Credentials are in the header and so not in it."""
+    digest = hashlib.sha256()
+    for line in lines(entry):
+        digest.update(line.encode())
+    return digest.hexdigest()
+
+
+def lines(entry: Any) -> Iterator[str]:
+    """The elements in document order, each with its depth-free name and, if it has no children, its value.
+
+    The schema makes the sequence unambiguous: which element may hold which is fixed by the names.
+    """
+    for element in entry.iter():
+        name = element.tag.rpartition("}")[2]
+        if name == KEY_MEMBER:
+            continue
+        if len(element):
+            yield f"{name}\0"
+        else:
+            nil = "~" if element.get(XSI_NIL, "").strip() in ("true", "1") else "="
+            yield f"{name}{nil}{element.text or ''}\0"

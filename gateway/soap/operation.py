@@ -1,0 +1,56 @@
+"""What is an operation of the contract: its messages, the right it needs, the transaction it runs in?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.domain.accounts import Actor
+from gateway.services.gateway import Gateway, Unit
+from gateway.soap.encode import ANSWER, Values
+from gateway.soap.types.base import V1, Credentials, Record
+from gateway.spynekit.models import mandatory
+
+FREE, READ, FIND, WRITE, ACT = "free", "read", "find", "write", "act"
+"""How an operation runs: without credentials; in a snapshot; in a feed's transaction (SOAP-70); in a write transaction
+that also keeps the answer of its clientRequestId (SOAP-72); with the gateway, because it opens its own transactions."""
+
+InUnit = Callable[[Unit, Any], Values]
+WithGateway = Callable[[Gateway, Actor, Any], Values]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. ``run`` answers the values of an ``answer``; what it raises becomes the fault."""
+
+    name: str
+    request: type[Record] | None
+    answer: type[Record]
+    way: str
+    right: str
+    run: Callable[..., Values]
+    decode: Callable[[Any], Any] | None = None
+
+    def bind(self, invoke: Callable[[Operation, Any, Any], None]) -> object:
+        """This operation as Spyne wants it: ``invoke(operation, ctx, request)`` runs it and sets the answer."""
+        def call(ctx: Any, request: Any) -> None:
+            invoke(self, ctx, request)
+
+        call.__name__ = self.name
+        call.__doc__ = self.run.__doc__
+        wrapper = type(f"{self.name}Answer", (Record,), {
+            "__doc__": f"The answer of {self.name}.", ANSWER: mandatory(self.answer, (self.answer.__doc__ or ""))})
+        return V1.operation(self.request, wrapper, decode=self.decode, _in_header=(Credentials,))(call)
+
+
+def operation(name: str, request: type[Record] | None, answer: type[Record], *, way: str, right: str = "",
+              decode: Callable[[Any], Any] | None = None) -> Callable[[Callable[..., Values]], Operation]:
+    """Declares the operation that a function does. Its docstring is the operation's documentation in the WSDL.
+
+    The function is ``run(unit, request)`` for READ, FIND and WRITE, ``run(gateway, actor, request)`` for ACT and
+    ``run(gateway, request)`` for FREE. ``right`` is what the actor must have (SOAP-18).
+    """
+    def declare(run: Callable[..., Values]) -> Operation:
+        return Operation(name, request, answer, way, right, run, decode)
+    return declare

@@ -1,0 +1,31 @@
+"""Which operations does the server noun have, and which are served in all? (SOAP-36, SOAP-37)"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from gateway import __version__
+from gateway.services.gateway import Gateway
+from gateway.soap import interests, mailings, reporting, subscribers
+from gateway.soap.encode import Values
+from gateway.soap.operation import FREE, operation
+from gateway.soap.types.server import ServerTime, ServerVersion
+
+CONTRACT_VERSION = "v1"
+NOUNS = (subscribers, interests, mailings, reporting)
+
+
+@operation("GetVersion", None, ServerVersion, way=FREE)
+def get_version(_gateway: Gateway, _request: Any) -> Values:
+    """Tells what runs here and which operations it serves. Needs no credentials."""
+    return {"product": __version__, "contract": CONTRACT_VERSION, "operation": [each.name for each in OPERATIONS]}
+
+
+@operation("GetServerTime", None, ServerTime, way=FREE)
+def get_server_time(gateway: Gateway, _request: Any) -> Values:
+    """Tells the time in UTC, the safe start of a next since. Needs no credentials."""
+    return {"now": gateway.clock()}
+
+
+OPERATIONS = (get_version, get_server_time, *(each for noun in NOUNS for each in noun.OPERATIONS))
+"""Every operation of the contract."""
