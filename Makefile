@@ -41,4 +41,5 @@ lock: venv
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check uv
 	@echo "setuptools>=77" | $(LOCK) - -o requirements-build.lock
 	@$(LOCK) --upgrade --extra test --extra lint setup.cfg -o requirements.lock
+	@$(LOCK) --extra rabbitmq --constraint requirements.lock setup.cfg -o requirements-runtime.lock
 	@rm -f .venv/stamp
