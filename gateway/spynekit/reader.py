@@ -130,7 +130,7 @@ def long_text(limits: Limits) -> GatewayError:
     return GatewayError("TOO_LARGE", f"A text is longer than {limits.text_chars} characters; send it in pieces.")
 
 
-def parser(**options: object) -> dict[str, object]:
+def parser_options(**options: object) -> dict[str, object]:
     """The options of every parser here: nothing is fetched, expanded, defaulted or kept that we did not ask for."""
     return {"resolve_entities": False, "no_network": True, "load_dtd": False, "dtd_validation": False,
             "attribute_defaults": False, "huge_tree": False, "remove_comments": True, "remove_pis": True,
@@ -148,7 +148,7 @@ def syntax_error(error: etree.XMLSyntaxError, limits: Limits) -> GatewayError:
 def parse(data: bytes, limits: Limits) -> etree._Element:
     """Parses UTF-8 bytes. Raises MALFORMED_REQUEST with line and column (SOAP-79)."""
     try:
-        root = etree.fromstring(data, etree.XMLParser(**parser()))
+        root = etree.fromstring(data, etree.XMLParser(**parser_options()))
     except etree.XMLSyntaxError as error:
         raise syntax_error(error, limits) from None
     except ValueError:
@@ -164,7 +164,7 @@ def refuse_namespaces(data: bytes, limits: Limits) -> None:
     The count runs while parsing and stops at the limit: with 100,000 in scope every later look at a namespace
     would be slow. Declarations repeated on many small elements are harmless and pass.
     """
-    puller = etree.XMLPullParser(events=("start-ns", "end-ns"), **parser())
+    puller = etree.XMLPullParser(events=("start-ns", "end-ns"), **parser_options())
     in_scope = 0
     try:
         for start in range(0, len(data), 64 * 1024):

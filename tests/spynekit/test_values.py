@@ -171,3 +171,29 @@ def test_the_path_counts_repeated_elements(endpoint):
     body = "<t:Echo>" + "<t:thing/>" * 3 + "<t:thing><t:number>x</t:number></t:thing></t:Echo>"
     told = read_fault(send(endpoint, envelope(body).encode()).body, TNS)
     assert told.field == "Echo/thing[4]/number"
+
+
+@pytest.mark.parametrize(("body", "field"), [
+    ("<t:thing><t:number>x</t:number></t:thing>" * 20_000, "Bulk/thing[1]/number"),
+    ("<t:thing><t:number>1</t:number></t:thing>" * 10_000 + "<t:thing><t:number>x</t:number></t:thing>" * 10_000,
+     "Bulk/thing[10001]/number"),
+    ("<t:thing>" + "<t:number>1</t:number>" * 20_000 + "</t:thing>", "Bulk/thing/number[2]"),
+    ("<t:nonsense/>" * 20_000, "Bulk/nonsense[1]")])
+def test_many_errors_cost_no_more_than_one(endpoint, body, field):
+    """SOAP-80: lxml notes a path for every error, quadratic in the siblings; the first one is enough.
+
+    Stock keeps them all: shown at a small size.
+    """
+    app = stock()
+    send(app, envelope("<t:Bulk>" + "<t:thing><t:number>x</t:number></t:thing>" * 50 + "</t:Bulk>").encode())
+    assert len(app.app.in_protocol.validation_schema.error_log) == 50
+    request = envelope(f"<t:Bulk>{body}</t:Bulk>").encode()
+    assert read_fault(send(endpoint, request).body, TNS).field == field
+    checker = endpoint.applications["1.1"].in_protocol.checker
+    assert len(checker.schema.error_log) < 200
+
+
+def test_a_large_good_request_passes_the_screen(endpoint):
+    """SOAP-77: within the limit of elements."""
+    request = envelope("<t:Bulk>" + "<t:thing><t:number>1</t:number></t:thing>" * 20_000 + "</t:Bulk>").encode()
+    assert b"count>20000<" in send(endpoint, request).body
