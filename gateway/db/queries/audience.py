@@ -1,0 +1,137 @@
+"""Who gets this mailing, and who is left out for which first reason? (SEND-7, SEND-8, ID-46, ID-48)
+
+One expression answers both the preview's counts and the frozen audience, so they cannot differ.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.db.models.mailings import delivery, link, mailing_interest
+from gateway.db.models.subscribers import address_status, interest_opt_out, membership, remote_key, subscriber
+from gateway.domain import delivery as rules
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """The rule of one mailing; its interests are rows of ``mailing_interest``."""
+
+    brand_id: int
+    mailing_id: int
+    include_orphans: bool
+
+
+def freeze(connection: Connection, audience: Audience, instance_id: int, now: dt.datetime) -> int:
+    """Writes one delivery row per person that an included interest reaches, in one statement; answers how many.
+
+    Recipients are ``queued``, all others ``left_out`` with the reason. Must run once per instance, in the transaction
+    of its step to ``sending``.
+    """
+    judged = _judged(audience, now).subquery()
+    state = sa.case((judged.c.reason.is_(None), rules.QUEUED), else_=rules.LEFT_OUT)
+    key = remote_key.c
+    remote_id = (sa.select(sa.func.min(key.remote_id))
+                 .where(key.subscriber_id == judged.c.id, key.ended_at.is_(None)).scalar_subquery())
+    rows = sa.select(
+        sa.literal(audience.brand_id), sa.literal(instance_id), judged.c.id, judged.c.email, remote_id, state,
+        judged.c.reason, sa.literal(now, delivery.c.changed_at.type)).order_by(judged.c.id)
+    columns = ["brand_id", "instance_id", "subscriber_id", "email", "remote_id", "state", "reason", "changed_at"]
+    return connection.execute(sa.insert(delivery).from_select(columns, rows)).rowcount
+
+
+def count(connection: Connection, audience: Audience, now: dt.datetime) -> dict[str | None, int]:
+    """How many persons by reason, as :func:`freeze` would decide now; None: recipients."""
+    judged = _judged(audience, now).subquery()
+    rows = connection.execute(sa.select(judged.c.reason, sa.func.count()).group_by(judged.c.reason))
+    return {reason: number for reason, number in rows}
+
+
+def freeze_links(connection: Connection, brand_id: int, instance_id: int, urls: Sequence[str]) -> None:
+    """Stores the instance's links by their number, from 0 (SEND-46)."""
+    rows = [{"brand_id": brand_id, "instance_id": instance_id, "number": number, "url": url}
+            for number, url in enumerate(urls)]
+    if rows:
+        connection.execute(sa.insert(link), rows)
+
+
+def facts(connection: Connection, brand_id: int, delivery_ids: Sequence[int],
+          include_orphans: bool) -> dict[int, str | None]:
+    """Why these frozen recipients may not be mailed any more, None where they still may (SEND-9).
+
+    The facts of the address that was frozen and of the record count; for a merged record those of its survivor too.
+    """
+    s, survivor, a = subscriber.c, subscriber.alias("survivor"), address_status.c
+    reason = sa.case(
+        (sa.and_(s.orphan, sa.literal(not include_orphans)), rules.ORPHAN),
+        (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None), survivor.c.opted_out_at.is_not(None)),
+         rules.UNSUBSCRIBED),
+        (delivery.c.email.in_(_flagged(brand_id)), rules.REMOTE_FLAG),
+        (a.bounced_at.is_not(None), rules.BAD_EMAIL),
+        else_=None)
+    query = (
+        sa.select(delivery.c.id, reason.label("reason"))
+        .join(subscriber, s.id == delivery.c.subscriber_id)
+        .outerjoin(survivor, survivor.c.id == s.merged_into)
+        .outerjoin(address_status, sa.and_(a.brand_id == brand_id, a.email == delivery.c.email))
+        .where(delivery.c.brand_id == brand_id, delivery.c.id.in_(delivery_ids)))
+    return {row.id: row.reason for row in connection.execute(query)}
+
+
+def survivors(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> dict[int, int]:
+    """For those of the records that were merged meanwhile: record -> survivor."""
+    s = subscriber.c
+    rows = connection.execute(sa.select(s.id, s.merged_into).where(
+        s.brand_id == brand_id, s.id.in_(subscriber_ids), s.merged_into.is_not(None)))
+    return {row.id: row.merged_into for row in rows}
+
+
+def _judged(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, str]]:
+    """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy."""
+    first = _reasons(audience, now).subquery()
+    place = sa.func.row_number().over(partition_by=(first.c.email, first.c.reason), order_by=first.c.id)
+    placed = sa.select(first, place.label("place")).subquery()
+    duplicate = sa.and_(placed.c.reason.is_(None), placed.c.place > 1)
+    return sa.select(placed.c.id, placed.c.email,
+                     sa.case((duplicate, rules.DUPLICATE_ADDRESS), else_=placed.c.reason).label("reason"))
+
+
+def _reasons(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, str]]:
+    """id, email and the first reason of SEND-8 that needs no look at others in the audience."""
+    brand_id, s, a = audience.brand_id, subscriber.c, address_status.c
+    reason = sa.case(
+        (s.id.in_(_members(audience, now, exclude=True)), rules.EXCLUDED_INTEREST),
+        (sa.or_(s.email.is_(None), s.email.not_like("_%@_%")), rules.INVALID_ADDRESS),
+        (sa.and_(s.orphan, sa.literal(not audience.include_orphans)), rules.ORPHAN),
+        (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None)), rules.UNSUBSCRIBED),
+        (s.email.in_(_flagged(brand_id)), rules.REMOTE_FLAG),
+        (a.bounced_at.is_not(None), rules.BAD_EMAIL),
+        else_=sa.cast(sa.null(), sa.String))
+    return (
+        sa.select(s.id, s.email, reason.label("reason"))
+        .select_from(subscriber)
+        .outerjoin(address_status, sa.and_(a.brand_id == brand_id, a.email == s.email))
+        .where(s.brand_id == brand_id, s.merged_into.is_(None), s.id.in_(_members(audience, now, exclude=False))))
+
+
+def _members(audience: Audience, now: dt.datetime, *, exclude: bool) -> sa.Select[tuple[int]]:
+    """Who is in one of the mailing's interests: an open membership, and not left by the person (ID-39)."""
+    m, mi, left = membership.c, mailing_interest.c, interest_opt_out.c
+    has_left = sa.exists().where(left.subscriber_id == m.subscriber_id, left.interest_id == m.interest_id)
+    return (
+        sa.select(m.subscriber_id)
+        .join(mailing_interest, mi.interest_id == m.interest_id)
+        .where(mi.brand_id == audience.brand_id, mi.mailing_id == audience.mailing_id, mi.exclude.is_(exclude),
+               m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now), ~has_left))
+
+
+def _flagged(brand_id: int) -> sa.Select[tuple[str]]:
+    """Addresses at which a live record has a flagged key; a key keeps its flag when its link ends (ID-32, ID-45)."""
+    s, key = subscriber.c, remote_key.c
+    return (sa.select(s.email).join(remote_key, key.subscriber_id == s.id)
+            .where(key.brand_id == brand_id, key.do_not_email, s.brand_id == brand_id, s.merged_into.is_(None),
+                   s.email.is_not(None)))

@@ -1,0 +1,152 @@
+"""Who gets a mailing and who is left out, for which first reason (SEND-7, SEND-8, ID-46, ID-48)."""
+
+import pytest
+
+from gateway.db.queries import deliveries
+from gateway.db.queries import mailings as stored_mailings
+from gateway.services import audience, mailings
+
+
+def reasons(house, instance_id):
+    return {row.subscriber_id: row.reason or row.state for row in house.deliveries(instance_id)}
+
+
+def counted(house, mailing_id, brand_id=1):
+    with house.reading(house.actor(brand_id=brand_id)) as unit:
+        return mailings.preview(unit, mailing_id)
+
+
+def test_every_reason_and_their_order(house):
+    """SEND-8: exactly one row per person reached; the first reason in the given order; preview counts the same."""
+    everything = {"opted_out": True, "orphan": True}
+    people = {
+        house.add_person("a@example.org"): "queued",
+        house.add_person("b@example.org", "News", "Board", **everything): "excluded_interest",
+        house.add_person(None, remote_id="1", **everything): "invalid_address",
+        house.add_person("no-at-sign", **everything): "invalid_address",
+        house.add_person("c@example.org", **everything): "orphan",
+        house.add_person("d@example.org", opted_out=True, remote_id="2", flagged=True): "unsubscribed",
+        house.add_person("e@example.org", remote_id="3", flagged=True): "remote_flag",
+        house.add_person("f@example.org"): "bad_email",
+        house.add_person("g@example.org"): "unsubscribed",
+    }
+    house.add_person("elsewhere@example.org", "Other")
+    house.set_address("f@example.org", bounced_at=house.clock.now)
+    house.set_address("e@example.org", bounced_at=house.clock.now)
+    house.set_address("g@example.org", opted_out_at=house.clock.now)
+    mailing_id = house.create(exclude_interests=("Board",))
+    before = counted(house, mailing_id)
+    instance_id = house.schedule(mailing_id)
+    house.run(instance_id)
+    got = reasons(house, instance_id)
+    assert got == {person: "accepted" if reason == "queued" else reason for person, reason in people.items()}
+    assert before.recipients == 1
+    assert before.left_out == {"excluded_interest": 1, "invalid_address": 2, "orphan": 1, "unsubscribed": 2,
+                               "remote_flag": 1, "bad_email": 1}
+    report = house.report(instance_id)
+    assert (report.left_out, report.targeted) == (before.left_out, 9)
+
+
+def test_one_copy_per_address_to_the_lowest_sendable_id(house):
+    """ID-48: the lowest id of those who may be mailed gets the copy; those left out for another reason keep it."""
+    first = house.add_person("fam@example.org", remote_id="17", opted_out=True)
+    second = house.add_person("fam@example.org", remote_id="18")
+    third = house.add_person("fam@example.org", remote_id="19")
+    instance_id = house.send()
+    assert reasons(house, instance_id) == {first: "unsubscribed", second: "accepted", third: "duplicate_address"}
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_a_flag_blocks_every_record_of_the_address(house, ended):
+    """ID-46, ID-45: one flagged key at the address blocks all its records, also when its link has ended."""
+    flagged = house.add_person("fam@example.org", "Other", remote_id="1", flagged=True, ended=ended)
+    innocent = house.add_person("fam@example.org", remote_id="2")
+    instance_id = house.send()
+    assert reasons(house, instance_id) == {innocent: "remote_flag"}
+    assert flagged not in reasons(house, instance_id)
+
+
+def test_the_flag_of_a_tombstone_does_not_block(house):
+    """Only live records have a say: a merged record's keys moved to its survivor."""
+    person = house.add_person("fam@example.org", remote_id="2")
+    house.add_person("fam@example.org", remote_id="1", flagged=True, merged_into=person)
+    instance_id = house.send()
+    assert reasons(house, instance_id) == {person: "accepted"}
+
+
+def test_orphans_on_request(house):
+    """ID-34: an orphan is left out unless the mailing says includeOrphans; other facts still block it."""
+    house.add_person("a@example.org", orphan=True)
+    house.add_person("b@example.org", orphan=True, opted_out=True)
+    instance_id = house.send(include_orphans=True)
+    assert house.states(instance_id) == {"a@example.org": "accepted", "b@example.org": "unsubscribed"}
+
+
+def test_several_interests_and_one_row(house):
+    """SEND-7: reached twice is one row; included interests are joined by "or"."""
+    house.add_person("a@example.org", "News", "Sport")
+    house.add_person("b@example.org", "Sport")
+    instance_id = house.send(interests=("News", "Sport"))
+    assert house.states(instance_id) == {"a@example.org": "accepted", "b@example.org": "accepted"}
+
+
+def test_who_left_an_interest_is_not_reached_by_it(house):
+    """ID-39: the person's leaving beats an open membership, for inclusion and for exclusion."""
+    left_news = house.add_person("a@example.org")
+    house.leave(left_news, "News")
+    left_board = house.add_person("b@example.org", "News", "Board")
+    house.leave(left_board, "Board")
+    instance_id = house.send(exclude_interests=("Board",))
+    assert house.states(instance_id) == {"b@example.org": "accepted"}
+
+
+def test_the_frozen_row_names_address_and_remote_id(house):
+    """SEND-7: address and remote ID stand in the row for good; of several live keys the smallest."""
+    house.add_person("a@example.org", remote_id="A-7")
+    house.add_person("b@example.org", remote_id="B-1", ended=True)
+    instance_id = house.send()
+    assert [(row.email, row.remote_id) for row in house.deliveries(instance_id)] == [
+        ("a@example.org", "A-7"), ("b@example.org", None)]
+
+
+def test_two_brands_never_meet(house):
+    """ID-P15: same addresses, same interest names; each brand's facts are its own."""
+    ours, theirs = house.add_person("a@example.org", brand_id=1), house.add_person("a@example.org", brand_id=2)
+    house.add_person("a@example.org", remote_id="1", flagged=True, brand_id=2)
+    house.set_address("a@example.org", brand_id=2, opted_out_at=house.clock.now)
+    mine, other = house.create(brand_id=1), house.create(brand_id=2)
+    assert counted(house, mine).recipients == 1
+    assert counted(house, other, brand_id=2).recipients == 0
+    instance_id = house.schedule(mine)
+    house.run(instance_id)
+    assert reasons(house, instance_id) == {ours: "accepted"}
+    assert theirs not in reasons(house, instance_id)
+
+
+def test_links_are_frozen(house):
+    """SEND-46: the instance's table holds each link once, by number."""
+    house.add_person("a@example.org")
+    instance_id = house.send()
+    with house.reading() as unit:
+        urls = deliveries.link_urls(unit.connection, 1, instance_id)
+    assert urls == ["https://example.org/a?x=1&y=2", "https://example.org/b"]
+
+
+def test_preview_and_freeze_agree_on_a_large_random_crowd(house):
+    """ID-P12: the same expression counts and freezes."""
+    for number in range(120):
+        house.add_person(f"p{number % 70}@example.org", *(("News", "Board") if number % 11 == 0 else ("News",)),
+                         remote_id=str(number), flagged=number % 13 == 0, orphan=number % 17 == 0,
+                         opted_out=number % 19 == 0)
+    mailing_id = house.create(exclude_interests=("Board",))
+    before = counted(house, mailing_id)
+    with house.reading() as unit:
+        stored = stored_mailings.get(unit.connection, 1, mailing_id)
+        assert audience.count(unit, stored).recipients == before.recipients
+    instance_id = house.schedule(mailing_id)
+    house.run(instance_id)
+    report = house.report(instance_id)
+    assert report.left_out == before.left_out and report.sent == before.recipients
+    assert report.targeted == 120
+    emails = [row.email for row in house.deliveries(instance_id) if row.state == "accepted"]
+    assert len(emails) == len(set(emails))
