@@ -56,8 +56,3 @@ def too_many_records(field: str) -> GatewayError:
 def one_of_two(first: str, second: str) -> GatewayError:
     """Neither or both of two members that exclude each other."""
     return GatewayError("INVALID_REQUEST", f"Give either {first} or {second}.", field=first)
-
-
-def too_many_addresses(limit: int) -> GatewayError:
-    """More test copies than one call sends (SOAP-58)."""
-    return GatewayError("INVALID_VALUE", f"Send test copies to 1 to {limit} addresses a call.", field="address")

@@ -29,7 +29,6 @@ from gateway.soap.types.mailings import (
 )
 
 STATES = ("draft", "in_review", "approved", "released")
-MAX_TEST_ADDRESSES = 20
 
 
 @operation("CreateMailing", CreateMailingRequest, Mailing, way=WRITE, right="send")
@@ -75,8 +74,6 @@ def preview_mailing(unit: Unit, request: Any) -> Values:
 @operation("SendTestMailing", SendTestMailingRequest, TestResult, way=ACT, right="send")
 def send_test_mailing(gateway: Gateway, actor: Actor, request: Any) -> Values:
     """Sends marked test copies to 1 to 20 addresses; they make no instance and no figures."""
-    if len(request.address) > MAX_TEST_ADDRESSES:
-        raise faults.too_many_addresses(MAX_TEST_ADDRESSES)
     copies = sending.send_tests(gateway, actor, convert.row_id(request.mailingId, "mailingId"),
                                 tuple(request.address), convert.identifier(request.identifier))
     return {"requestId": actor.request_id, "copy": [convert.test_copy(each) for each in copies]}
