@@ -136,6 +136,8 @@ class HardSoap:
         except GatewayError as error:
             error.field = error.field or path_to(element)
             raise
+        except (ValueError, ArithmeticError):  # valid for XML Schema, out of Python's range: 24:00:00, a huge duration
+            raise GatewayError("INVALID_VALUE", "The value is out of range.", field=path_to(element)) from None
 
     def complex_from_element(self, ctx: MethodContext, cls: type, element: etree._Element) -> object:
         """An object from child elements; classes with attributes or text of their own go Spyne's slower way."""

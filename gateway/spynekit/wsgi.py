@@ -39,7 +39,7 @@ def new_request_id() -> str:
 class Call:
     """What an operation may know of the HTTP side of its call; it is ``ctx.udc``.
 
-    ``answer_headers`` are added to the answer or fault. ``state`` is the door's own, for example its unit.
+    ``answer_headers`` are added to the answer or fault alike. ``state`` is the door's own, for example its unit.
     """
 
     environ: Environ
@@ -49,6 +49,9 @@ class Call:
     """Whether the request held a credential of any kind, right or wrong (SOAP-10)."""
 
     operation: str | None = None
+    fault_extra: list[tuple[str, str]] = field(default_factory=list)
+    """Name and value pairs for the ``extra`` of a fault's detail (SOAP-85), should the call end in one."""
+
     answer_headers: list[tuple[str, str]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
 
@@ -132,7 +135,7 @@ class SoapEndpoint:
             gateway_log.event(log, "soap call refused", request_id=call.request_id, operation=call.operation,
                               code=refusal.code)
         answer = faults.render_fault(refusal, version=call.version, tns=self.tns, request_id=call.request_id,
-                                     realm=None if call.carried_credential else self.realm)
+                                     realm=None if call.carried_credential else self.realm, extra=call.fault_extra)
         return answer.status, list(answer.headers), answer.body
 
 

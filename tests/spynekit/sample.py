@@ -3,7 +3,7 @@
 import datetime as dt
 from dataclasses import dataclass
 
-from spyne import Application, Boolean, ByteArray, Date, DateTime, Decimal, Fault, Int, Service, Unicode
+from spyne import Application, Boolean, ByteArray, Date, DateTime, Decimal, Duration, Fault, Int, Service, Time, Unicode
 from spyne.protocol.soap import Soap11
 from spyne.server.wsgi import WsgiApplication
 from werkzeug.test import Client
@@ -43,6 +43,8 @@ class Thing(v.Record):
     amount = optional(Decimal, "An amount.", ge=0)
     at = optional(DateTime, "An instant.")
     day = optional(Date, "A day.")
+    hour = optional(Time, "A time of day.")
+    span = optional(Duration, "A duration.")
     code = optional(Code, "A code.")
     note = clearable(Unicode, "A note; nil clears it.", min_occurs=0)
 
@@ -132,6 +134,8 @@ class SampleService(Service):
     @v.operation(RaiseRequest, None)
     def Raise(ctx, request):
         """Raises what is asked for."""
+        if ctx.udc is not None:  # stock Spyne has none
+            ctx.udc.fault_extra.append(("kind", request.kind))
         raise_kind(request.kind)
 
     @v.operation(None, BulkAnswer)

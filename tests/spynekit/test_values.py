@@ -5,7 +5,7 @@ import pytest
 from tests.spynekit.sample import TNS, XSI, echo, envelope, ours, send, stock
 from tests.support.soap_fault import read_fault
 
-NAMES = ("text", "flag", "blob", "colour", "number", "amount", "at", "day", "code", "note")
+NAMES = ("text", "flag", "blob", "colour", "number", "amount", "at", "day", "hour", "span", "code", "note")
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +104,15 @@ def test_instants(endpoint, text, expected):
 def test_dates_out_of_range(endpoint, inner):
     """SOAP-29: valid for XML Schema, but no date we can keep."""
     assert read_fault(send(endpoint, envelope(echo(inner)).encode()).body, TNS).code == "INVALID_DATE"
+
+
+@pytest.mark.parametrize("inner", ["<t:hour>24:00:00</t:hour>", "<t:span>P9999999999999Y</t:span>"])
+def test_other_values_out_of_range(endpoint, inner):
+    """Valid for XML Schema, impossible in Python: uncaught on stock."""
+    request = envelope(echo(inner)).encode()
+    assert send(stock(), request).uncaught is not None
+    told = read_fault(send(endpoint, request).body, TNS)
+    assert told.code == "INVALID_VALUE" and told.field.startswith("Echo/thing/")
 
 
 def test_a_day_is_kept_as_written(endpoint):

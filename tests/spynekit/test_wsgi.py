@@ -220,6 +220,7 @@ def test_a_refusal_of_an_operation(endpoint, code, status_11, status_12, side):
         assert (answer.status, told.code, told.field) == (status, code, "kind")
         assert told.fault_code == side if version == E11 else {"Client": "Sender", "Server": "Receiver"}[side]
         assert answer.headers["X-Request-Id"] == told.request_id
+        assert f":name>kind</tns:name><tns:value>{code}</".encode() in answer.body
         assert ("Retry-After" in answer.headers) == (code == "UNAVAILABLE")
 
 
