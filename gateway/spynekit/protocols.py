@@ -23,12 +23,12 @@ from spyne.server.http import HttpBase
 from gateway import clock
 from gateway.errors import GatewayError
 from gateway.spynekit import envelope, faults
+from gateway.spynekit.envelope import TRUE_WORDS
 from gateway.spynekit.limits import Limits
 from gateway.spynekit.reader import read_tree
 from gateway.spynekit.schema import Validator, path_to
 from gateway.spynekit.wsse import SECURITY
 
-TRUE_WORDS = frozenset({"true", "1"})
 Members = dict[str, tuple[str, type, bool]]
 
 
