@@ -26,14 +26,16 @@ def create_engine(url: str) -> Engine:
     """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``.
 
     SQLite runs in WAL mode with full sync, so a commit survives a power failure, and with foreign keys
-    on. Transactions are begun by :func:`begin` and :func:`read`, never implicitly.
+    on. Transactions are begun by :func:`begin` and :func:`read`, never implicitly. No error's text shows
+    the values of a statement: they are people's addresses.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, pool_size=10, max_overflow=20)
+        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, pool_size=10, max_overflow=20)
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, pool_size=10, max_overflow=20)
+    engine = sa.create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S}, hide_parameters=True, pool_size=10,
+                              max_overflow=20)
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
