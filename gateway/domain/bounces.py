@@ -47,9 +47,7 @@ def _by_enhanced(enhanced: str | None) -> BounceClass | None:
         return None
     if enhanced in HARD_CODES:
         return BounceClass.HARD
-    if enhanced in SOFT_CODES or enhanced.startswith(("4.", "5.3.")):
-        return BounceClass.SOFT
-    if enhanced.startswith("5.4.") and enhanced != "5.4.0":
+    if enhanced in SOFT_CODES or enhanced.startswith(("4.", "5.3.", "5.4.")):
         return BounceClass.SOFT
     return BounceClass.BLOCK if enhanced.startswith("5.7.") else None
 

@@ -10,6 +10,7 @@ import base64
 import binascii
 import datetime as dt
 import functools
+import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterable, Mapping
@@ -24,6 +25,8 @@ MAX_NUMBER = 2**63 - 1
 _MAX_TOKEN_CHARS = 128
 _MAX_SEALED_CHARS = 8192
 _PREFIX_OF_LOCAL_PART = 2
+_ONE_BYTE = tuple(bytes((value,)) for value in range(128))
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Kind(IntEnum):
@@ -74,15 +77,31 @@ class Keys:
         """The same keyring signing with key ``number``: an instance keeps the key of its freezing (SEND-23)."""
         return Keys(self.secrets, number)
 
-    def key(self, number: int, purpose: str) -> bytes | None:
-        """The derived 256-bit key of one purpose, or ``None`` when there is no key of this number."""
-        secret = self.secrets.get(number)
-        return None if secret is None else _derive(secret, purpose)
+    def derived(self, purpose: str) -> bytes:
+        """A 256-bit key of one purpose of the caller's own, from the secret that signs."""
+        return derive(self.secrets[self.signing], "other:" + purpose)
+
+
+def derive(secret: bytes, purpose: str) -> bytes:
+    """A 256-bit key for one purpose; keys of two purposes say nothing about each other."""
+    return hmac.digest(secret, b"gateway key for " + purpose.encode(), "sha256")
+
+
+_HmacState = tuple[Any, Any]
 
 
 @functools.lru_cache(maxsize=256)
-def _derive(secret: bytes, purpose: str) -> bytes:
-    return hmac.digest(secret, b"gateway key for " + purpose.encode(), "sha256")
+def _hmac_state(secret: bytes, purpose: str) -> _HmacState:
+    """HMAC-SHA256 (RFC 2104) with the key already taken in: a third of the time of ``hmac.digest`` per token."""
+    key = derive(secret, purpose).ljust(64, b"\0")
+    return (hashlib.sha256(bytes(byte ^ 0x36 for byte in key)), hashlib.sha256(bytes(byte ^ 0x5C for byte in key)))
+
+
+def _mac(state: _HmacState, facts: bytes) -> bytes:
+    inner, outer = state[0].copy(), state[1].copy()
+    inner.update(facts)
+    outer.update(inner.digest())
+    return outer.digest()
 
 
 # --- tokens in links -------------------------------------------------------------------------------------------
@@ -95,9 +114,13 @@ def mint(keys: Keys, token: Token) -> str:
 
 def mint_clicks(keys: Keys, brand_id: int, delivery_id: int, count: int) -> list[str]:
     """The click tokens of links 0 to ``count - 1`` of one delivery; as :func:`mint`, but for the hot path."""
-    key = _derive(keys.secrets[keys.signing], "link")
+    state = _hmac_state(keys.secrets[keys.signing], "link")
     head = _head(keys.signing, Kind.CLICK, brand_id, delivery_id)
-    return [_to_base64(_signed(key, head + _number(link), LINK_MAC_BYTES)) for link in range(count)]
+    texts = []
+    for link in range(count):
+        facts = head + _number(link)
+        texts.append(_to_base64(_signed(state, facts, LINK_MAC_BYTES)))
+    return texts
 
 
 def read(keys: Keys, text: str) -> Token | None:
@@ -166,19 +189,19 @@ def unseal(keys: Keys, purpose: str, text: str, now: dt.datetime) -> Any | None:
 
 
 def _seal(keys: Keys, number: int, purpose: str, expires_ms: int, body: bytes) -> str:
-    key = _derive(keys.secrets[number], "seal:" + purpose)
-    return _to_base64(_signed(key, _number(number) + _number(expires_ms) + body, LINK_MAC_BYTES))
+    state = _hmac_state(keys.secrets[number], "seal:" + purpose)
+    return _to_base64(_signed(state, _number(number) + _number(expires_ms) + body, LINK_MAC_BYTES))
 
 
 # --- the parts of both ----------------------------------------------------------------------------------------------
 
 
 def _mint_link(keys: Keys, number: int, token: Token) -> str:
-    return _to_base64(_signed(_derive(keys.secrets[number], "link"), _facts(number, token), LINK_MAC_BYTES))
+    return _to_base64(_signed(_hmac_state(keys.secrets[number], "link"), _facts(number, token), LINK_MAC_BYTES))
 
 
 def _mint_address(keys: Keys, number: int, token: Token) -> str:
-    signed = _signed(_derive(keys.secrets[number], "address"), _facts(number, token), ADDRESS_MAC_BYTES)
+    signed = _signed(_hmac_state(keys.secrets[number], "address"), _facts(number, token), ADDRESS_MAC_BYTES)
     return base64.b32encode(signed).rstrip(b"=").decode().lower()
 
 
@@ -204,8 +227,8 @@ def _head(number: int, kind: Kind, brand_id: int, delivery_id: int) -> bytes:
     return bytes((number, kind)) + _number(brand_id) + _number(delivery_id)
 
 
-def _signed(key: bytes, facts: bytes, mac_bytes: int) -> bytes:
-    return facts + hmac.digest(key, facts, "sha256")[:mac_bytes]
+def _signed(state: _HmacState, facts: bytes, mac_bytes: int) -> bytes:
+    return facts + _mac(state, facts)[:mac_bytes]
 
 
 def _same(ours: str, theirs: str) -> bool:
@@ -214,6 +237,8 @@ def _same(ours: str, theirs: str) -> bool:
 
 def _number(value: int) -> bytes:
     """A number in groups of seven bits, low groups first; the top bit says that more follow."""
+    if 0 <= value <= 127:
+        return _ONE_BYTE[value]
     if not 0 <= value <= MAX_NUMBER:
         raise ValueError("ids in tokens are not negative and below 2**63")
     out = bytearray()
@@ -241,7 +266,7 @@ def _take_numbers(data: bytes, count: int) -> tuple[list[int], bytes] | None:
 
 
 def _to_base64(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def _from_base64(text: str) -> bytes | None:

@@ -29,6 +29,7 @@ CASES = [
     (554, "5.3.0", "", "message", "soft"),
     (554, "5.3.4", "", "message", "soft"),
     (554, "5.4.1", "", "rcpt", "soft"),
+    (550, "5.4.0", "", "rcpt", "soft"),
     (451, "4.3.0", "", "rcpt", "soft"),
     (451, None, "greylisted by policy", "rcpt", "soft"),
     (550, "4.2.2", "", "rcpt", "soft"),

@@ -17,6 +17,8 @@ drop-in-data        hangs up when the first bytes of the body arrive
 drop-after-dot      takes and logs the message, then hangs up without an answer
 silent-after-dot    takes and logs the message, answers only after ``release()``
 ==================  ==========================================================================
+
+``full`` and ``421`` must stand alone or beside a dot, plus or dash: ``member421`` and ``fuller`` are people.
 """
 
 from __future__ import annotations
@@ -46,8 +48,16 @@ RCPT_REPLIES = {
     "defer-4xx": b"451 4.3.0 <%s>: try again later\r\n",
     "421": b"421 4.3.2 <%s>: shutting down\r\n",
 }
+_SCRIPT = re.compile(r"bounce-5xx|defer-4xx|reject-data|drop-in-data|drop-after-dot|silent-after-dot"
+                     r"|(?:(?<=[.+-])|^)(?:full|421)(?=[.+-]|$)")
 _MESSAGE_ID = re.compile(rb"^message-id:\s*(\S+)", re.I | re.M)
 _PATH = re.compile(rb"^[A-Z]+ (?:FROM|TO):\s*<([^>]*)>", re.I)
+
+
+def script_of(address: str) -> str | None:
+    """Which row of the table the address asks for; None: the message is taken."""
+    found = _SCRIPT.search(address.rpartition("@")[0])
+    return found[0] if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,11 +363,10 @@ class _Session(asyncio.Protocol):
         if self.sender is None or not found:
             return self.say(b"503 5.5.1 MAIL first, then RCPT TO:<address>\r\n")
         address = found[1].decode("utf-8", "replace")
-        local = address.rpartition("@")[0]
-        for word, reply in RCPT_REPLIES.items():
-            if word in local:
-                reply = reply % found[1]
-                return self.hang_up(reply) if word == "421" else self.say(reply)
+        word = script_of(address)
+        if word in RCPT_REPLIES:
+            reply = RCPT_REPLIES[word] % found[1]
+            return self.hang_up(reply) if word == "421" else self.say(reply)
         self.recipients.append(address)
         return self.say(b"250 2.1.5 ok\r\n")
 
@@ -370,7 +379,7 @@ class _Session(asyncio.Protocol):
         return self.say(b"354 end with .\r\n")
 
     def script(self, word: str) -> bool:
-        return any(word in address.rpartition("@")[0] for address in self.recipients)
+        return any(script_of(address) == word for address in self.recipients)
 
     def step_data(self) -> bool:
         if self.buffer and self.script("drop-in-data"):

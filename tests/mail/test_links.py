@@ -1,0 +1,144 @@
+"""Links: cut out once, numbered, all other markup left byte for byte (SEND-39, SEND-40, SEND-46)."""
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.mail import links, plaintext, quoted
+from gateway.mail.personalise import HTML, TEXT, compile_pieces, compile_template
+
+
+def cut(source, how=links.cut_html):
+    urls = {}
+    return how(source, urls, lambda number: f"[{number}]"), list(urls)
+
+
+def rendered(source, kind, **values):
+    """What a reader gets of a template that links were cut out of."""
+    return quoted.plain(compile_pieces(source, kind, kind).render(values) + "\r\n").removesuffix("\n")
+
+
+@pytest.mark.parametrize(("source", "expected", "urls"), [
+    ('<a href="https://x.org/">x</a>', '<a href="[0]">x</a>', ["https://x.org/"]),
+    ("<A class=b HREF = 'http://x.org/?a=1&amp;b=2' >x", "<A class=b HREF = '[0]' >x", ["http://x.org/?a=1&b=2"]),
+    ("<a\nhref=https://x.org/a>x</a>", "<a\nhref=[0]>x</a>", ["https://x.org/a"]),
+    ('<a href="https://x.org"><a href="https://y.org"><a href="https://x.org">',
+     '<a href="[0]"><a href="[1]"><a href="[0]">', ["https://x.org", "https://y.org"]),
+    ('<a title="a > b" href=" https://x.org ">', '<a title="a > b" href="[0]">', ["https://x.org"]),
+    ('<area href="https://x.org">', '<area href="[0]">', ["https://x.org"]),
+    ('<a href="https://x.org" href="https://y.org">', '<a href="[0]" href="https://y.org">', ["https://x.org"]),
+])
+def test_links_are_cut_out_and_numbered(source, expected, urls):
+    """SEND-39: the same URL has the same number."""
+    assert cut(source) == (expected, urls)
+
+
+@pytest.mark.parametrize("source", [
+    '<a href="mailto:a@x.org">',
+    '<a href="tel:+49">', '<a href="#top">', '<a name="https://x.org">',
+    "<a href>", '<a href="">', '<a href="/relative">', '<a href="javascript:alert(1)">', '<link href="https://x.org/s.css">',
+    '<img src="https://x.org/i.png">',
+    '<!-- <a href="https://x.org"> -->', '<script>"<a href=\'https://x.org\'>"</script>', '<abbr href="https://x.org">',
+    "https://x.org as text", '<a href="https://', '<a data-href="https://x.org">', "a < b <3 <!doctype html><",
+    "<a <a <a",
+    '<a href="{{ unsubscribe_url|e }}" ', '<style><a href="https://x.org">', '<!-- <a href="https://x.org">',
+])
+def test_all_else_stays_byte_for_byte(source):
+    """SEND-46: mailto is not tracked (vendor); nothing is tidied up."""
+    assert cut(source) == (source, [])
+
+
+def test_a_link_with_a_merge_tag_is_not_tracked_but_encoded():
+    """SEND-40."""
+    source = ('<a href="https://x.org/?q={{ Name|default("a b") }}&amp;c={{ City }}">x</a>'
+              '<img src="https://x.org/{{ City }}.png"><a href="{{ Site }}">s</a><a href="{{ unsubscribe_url }}">u</a>')
+    out, urls = cut(source)
+    assert urls == []
+    got = rendered(out, HTML, City="K\u00f6ln/\"&<", Site="javascript:alert(1)",
+                   unsubscribe_url="https://news.example.org/u/a-b_c")
+    city = "K%C3%B6ln%2F%22%26%3C"
+    assert got == (f'<a href="https://x.org/?q=a%20b&amp;c={city}">x</a><img src="https://x.org/{city}.png">'
+                   '<a href="">s</a><a href="https://news.example.org/u/a-b_c">u</a>')
+    assert 'href="https://y.org/a%20%22b?c=1"' in rendered(out, HTML, Site='https://y.org/a "b?c=1')
+
+
+@pytest.mark.parametrize(("source", "expected", "urls"), [
+    ("See https://x.org/a?b=1&c=2.", "See [0].", ["https://x.org/a?b=1&c=2"]),
+    ("(http://x.org/a_(b)), <https://y.org>", "([0]), <[1]>", ["http://x.org/a_(b)", "https://y.org"]),
+    ("https://x.org https://x.org", "[0] [0]", ["https://x.org"]),
+    ("{% if A %}https://x.org{% endif %}", "{% if A %}[0]{% endif %}", ["https://x.org"]),
+    ("mailto:a@x.org http:// ftp://x.org {{ unsubscribe_url }}", None, []),
+])
+def test_links_of_the_text_part(source, expected, urls):
+    """SEND-39."""
+    assert cut(source, links.cut_text) == (expected or source, urls)
+
+
+def test_values_in_links_of_the_text_part_are_encoded():
+    """SEND-40."""
+    out, urls = cut("https://x.org/?e={{ Email }}. Bye", links.cut_text)
+    assert urls == [] and rendered(out, TEXT, Email="a+b@x") == "https://x.org/?e=a%2Bb%40x. Bye"
+
+
+def test_tags_of_the_template_language_are_seen_whole():
+    """A quote or a bracket inside a tag is no markup."""
+    source = ('{{ A|default("}}\\"<a href=\'https://no.org\'>") }}{% if A == "%}" %}<a href="https://x.org">{% endif %}'
+              '{# {{ #}')
+    out, urls = cut(source)
+    assert urls == ["https://x.org"] and out == source.replace("https://x.org", "[0]")
+    assert len(links.mask(source)) == len(source)
+
+
+@given(st.text("<a hrefHTTPS:/x.org'\"=->!{}%#\\ \n&script", max_size=120))
+def test_hostile_markup_changes_nothing_but_links(source):
+    """Cutting never fails, and putting the URLs back gives the source."""
+    urls = {}
+    marked = links.cut_html(source, urls, lambda n: f"\x05{n}\x06")
+    if "_url_part" not in marked and "_whole_url" not in marked and "&" not in source:
+        for url, number in urls.items():
+            marked = marked.replace(f"\x05{number}\x06", url)
+        assert marked.split() == source.split() or "".join(marked.split()) == "".join(source.split())
+
+
+@pytest.mark.parametrize("unit", [
+    "<a ", "<!--", "<script>", '<a href="', "<a href='x' ", "https://", "<", "{ ", "<a x=y ", "https://x(", "https://x)"])
+def test_hostile_markup_takes_no_long_time(unit):
+    """Linear in the length, so that nobody stops the server with a mailing."""
+    source = unit * (400_000 // len(unit))
+    started = time.process_time()
+    cut(source)
+    cut(source, links.cut_text)
+    assert time.process_time() - started < 5
+
+
+def test_the_end_of_the_body():
+    """Our pixel and footer stand inside the body where there is one."""
+    assert links.before_end_of_body("<p>x</p></BODY ></html>", "+") == "<p>x</p>+</BODY ></html>"
+    assert links.before_end_of_body("<p>{{ '</body>' }}</p>", "+") == "<p>{{ '</body>' }}</p>+"
+
+
+@pytest.mark.parametrize(("source", "expected"), [
+    ("<p>Hello <b>{{ X }}</b>,</p><p>two\n  lines &amp; more</p>", "Hello {{ X }},\n\ntwo lines & more\n"),
+    ('<a href="https://x.org/?a=1&amp;b=2">Read</a>', "Read (https://x.org/?a=1&b=2)\n"),
+    ('<a href="https://x.org">https://x.org</a> <a href="mailto:a@x.org?subject=x">write</a> <a href="#t">top</a>',
+     "https://x.org write (a@x.org) top\n"),
+    ('<a href="https://x.org"><img src="i.png" alt="Logo"></a><img src="x">', "Logo (https://x.org)\n"),
+    ('<a href="{{ unsubscribe_url }}">Leave</a>', "Leave ({{ unsubscribe_url }})\n"),
+    ("<ul><li>one<li>two</ul>x<br>y<hr>", "* one\n* two\n\nx\ny\n\n----\n"),
+    ("<table><tr><td>a</td><td>b</td></tr><tr><td>c</td></tr></table>", "a b\nc\n"),
+    ("<head><title>t</title><style>p{}</style></head><script>x</script><h1>H</h1>", "H\n"),
+    ("{% if A %}<p>a</p>{% else %}<p>b</p>{% endif %}", "{% if A %}a\n\n{% else %}b\n\n{% endif %}\n"),
+    ("&#123;{ X }} &#123;&#37; {<b>{{ X }}</b>", "{ { X }} { % { {{ X }}\n"),
+])
+def test_html_as_text(source, expected):
+    """SEND-41: a text part made from the HTML, with its links shown."""
+    assert plaintext.from_html(source) == expected
+    compile_template(expected, TEXT)
+
+
+@given(st.text("<>/apbr&;#12x {}%\"'=!-", max_size=100))
+def test_html_to_text_never_fails(source):
+    """SEND-41."""
+    plaintext.from_html(source)
