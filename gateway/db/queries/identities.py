@@ -1,0 +1,122 @@
+"""What do we know of the keys and addresses of a batch? Set-based reads that fill the picture (ID-10..19)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.db.engine import is_postgresql
+from gateway.db.models.subscribers import (
+    address_status,
+    interest_opt_out,
+    membership,
+    remote_key,
+    source_values,
+    subscriber,
+)
+from gateway.db.queries.bulk import among
+from gateway.domain.people import Document, Key, Membership, Person
+from gateway.domain.suppression import AddressFacts
+
+_PERSON = tuple(subscriber.c[name] for name in (
+    "id", "email", "keyless", "source_id", "first_source_id", "orphan", "merged_into", "opted_out_at",
+    "opt_out_origin", "last_upload_id"))
+
+
+def people(connection: Connection, brand_id: int, integration_id: int, remote_ids: Collection[str],
+           emails: Collection[str]) -> dict[int, Person]:
+    """Every live person who has one of the remote IDs in this integration or one of the addresses.
+
+    Also whoever shares an address with one of them, for a flag blocks the whole address (ID-46). They
+    come with all their remote keys and documents, in order of id.
+    """
+    found: dict[int, Person] = {}
+    mine = (subscriber.c.brand_id == brand_id, subscriber.c.merged_into.is_(None))
+    if remote_ids:
+        _take(found, connection.execute(
+            sa.select(*_PERSON).join(remote_key, remote_key.c.subscriber_id == subscriber.c.id)
+            .where(*mine, remote_key.c.brand_id == brand_id, remote_key.c.integration_id == integration_id,
+                   among(connection, remote_key.c.remote_id, list(remote_ids)))))
+    addresses = set(emails) | {person.email for person in found.values() if person.email is not None}
+    if addresses:
+        _take(found, connection.execute(
+            sa.select(*_PERSON).where(*mine, among(connection, subscriber.c.email, list(addresses)))))
+    if found:
+        _add_keys(connection, found)
+        _add_documents(connection, found)
+    return dict(sorted(found.items()))
+
+
+def by_id(connection: Connection, brand_id: int, subscriber_ids: Collection[int]) -> dict[int, Person]:
+    """The people with these ids, tombstones too, with keys and documents."""
+    found: dict[int, Person] = {}
+    _take(found, connection.execute(sa.select(*_PERSON).where(
+        subscriber.c.brand_id == brand_id, among(connection, subscriber.c.id, list(subscriber_ids)))))
+    if found:
+        _add_keys(connection, found)
+        _add_documents(connection, found)
+    return found
+
+
+def address_facts(connection: Connection, brand_id: int, emails: Collection[str]) -> dict[str, AddressFacts]:
+    """What is known of these addresses themselves; one without facts is absent."""
+    if not emails:
+        return {}
+    t = address_status.c
+    rows = connection.execute(
+        sa.select(t.email, t.opted_out_at, t.opt_out_origin, t.bounced_at)
+        .where(t.brand_id == brand_id, among(connection, t.email, list(emails))))
+    return {email: AddressFacts(out_at, origin, bounced_at) for email, out_at, origin, bounced_at in rows}
+
+
+def add_memberships(connection: Connection, people_by_id: dict[int, Person], source_id: int) -> None:
+    """Gives the people their open memberships of this source and the interests they have left themselves."""
+    ids = list(people_by_id)
+    m = membership.c
+    for row_id, subscriber_id, interest_id, channel, since in connection.execute(
+            sa.select(m.id, m.subscriber_id, m.interest_id, m.channel, m.since)
+            .where(among(connection, m.subscriber_id, ids), m.source_id == source_id, m.until.is_(None))):
+        people_by_id[subscriber_id].memberships.append(Membership(interest_id, channel, since, row_id=row_id))
+    o = interest_opt_out.c
+    for subscriber_id, interest_id in connection.execute(
+            sa.select(o.subscriber_id, o.interest_id).where(among(connection, o.subscriber_id, ids))):
+        people_by_id[subscriber_id].left.add(interest_id)
+
+
+def new_ids(connection: Connection, count: int) -> Sequence[int]:
+    """``count`` subscriber ids that nobody has or had, rising. The caller holds the brand's lock.
+
+    SQLite keeps the highest id ever given, and this transaction is its only writer; ids that stay
+    unused are offered again. PostgreSQL's sequence moves on for good.
+    """
+    if is_postgresql(connection):
+        rows = connection.execute(sa.text(
+            "SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)"),
+            {"count": count})
+        return sorted(rows.scalars())
+    last = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")).scalar() or 0
+    return range(last + 1, last + 1 + count)
+
+
+def _take(found: dict[int, Person], rows: Iterable[sa.Row]) -> None:
+    for row in rows:
+        if row[0] not in found:
+            found[row[0]] = Person(*row)
+
+
+def _add_keys(connection: Connection, found: dict[int, Person]) -> None:
+    k = remote_key.c
+    for subscriber_id, integration_id, remote_id, flagged, flagged_at, ended_at in connection.execute(
+            sa.select(k.subscriber_id, k.integration_id, k.remote_id, k.do_not_email, k.flagged_at, k.ended_at)
+            .where(among(connection, k.subscriber_id, list(found)))):
+        found[subscriber_id].keys[(integration_id, remote_id)] = Key(flagged, flagged_at, ended_at)
+
+
+def _add_documents(connection: Connection, found: dict[int, Person]) -> None:
+    v = source_values.c
+    for subscriber_id, source_id, document, changed, changed_at in connection.execute(
+            sa.select(v.subscriber_id, v.source_id, v.document, v.changed, v.changed_at)
+            .where(among(connection, v.subscriber_id, list(found)))):
+        found[subscriber_id].documents[source_id] = Document(document, changed, changed_at)

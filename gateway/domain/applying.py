@@ -1,0 +1,341 @@
+"""What does one record of a batch do to the people it touches? (ID-10..19, ID-26..42, PUSH-51..56)
+
+Pure: it changes the picture of :mod:`gateway.domain.people` only. Nothing of it is changed before it is
+certain that the record does not fail, so a failed record changes nothing (PUSH-11).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gateway.domain import identity, interests, merge, records
+from gateway.domain.addresses import normalise, normalise_remote_id, printable
+from gateway.domain.identity import ADOPT, CREATE, Identity, Resolution
+from gateway.domain.interests import Interests
+from gateway.domain.people import Directory, Key, Person
+from gateway.domain.records import Outcome, Problem, SubscriberRecord
+from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, ORPHAN, REMOTE_FLAG
+from gateway.domain.values import Catalogue, Values, read_values
+
+Changes = dict[str, tuple[str | None, str | None]]
+
+_REMEDIES = {
+    OPT_OUT: "unsubscribed here: only Resubscribe ends it",
+    REMOTE_FLAG: "a do-not-email flag: the integration that set it must clear it",
+    BAD_EMAIL: "bounced: a new address or Resubscribe ends it",
+}
+
+
+_RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
+
+
+@dataclass(slots=True)
+class Batch:
+    """How the records of one upload are applied, and the picture they change.
+
+    ``value_source_id``: the sender's source, to which values and memberships belong (ID-30).
+    ``upload_source_id``: what a record without remote ID shows as its source. ``source_names``: source id
+    -> what the decision log calls it. ``seen``: who was named so far, for ReplaceAll.
+    """
+
+    directory: Directory
+    catalogue: Catalogue
+    interests: Interests
+    mode: str
+    empty_value: str
+    upload_id: int
+    now: dt.datetime
+    value_source_id: int
+    upload_source_id: int
+    source_names: Mapping[int, str]
+    rank: merge.Rank
+    max_email: int = records.MAX_EMAIL
+    seen: set[int] = field(default_factory=set)
+
+
+def apply_record(batch: Batch, index: int, record: SubscriberRecord) -> Outcome:
+    """Applies one record to the picture and says what became of it."""
+    who = read_identity(record, batch.max_email)
+    if isinstance(who, Problem):
+        _note_unread(batch, record)
+        return _failed(index, record, _RULES_OF_READING.get(who.field or ""), who)
+    resolution = identity.resolve(who, batch.directory)
+    _note(batch, who, resolution)
+    skipped = _forbidden_by_mode(batch.mode, resolution)
+    if skipped is not None:
+        return _outcome(index, record, who, resolution, records.SKIPPED, skipped)
+    if resolution.problem is not None:
+        return _outcome(index, record, who, resolution, records.FAILED, resolution.problem)
+    values = _check(batch, record, who, resolution)
+    if isinstance(values, Problem):
+        return _outcome(index, record, who, resolution, records.FAILED, values)
+    if batch.mode == records.REMOVE:
+        return _remove(batch, index, record, who, resolution)
+    return _store(batch, index, record, who, resolution, values)
+
+
+def note(batch: Batch, record: SubscriberRecord) -> None:
+    """Adds whom the record names to ``batch.seen`` and changes nothing else."""
+    who = read_identity(record, batch.max_email)
+    if isinstance(who, Problem):
+        _note_unread(batch, record)
+    else:
+        _note(batch, who, identity.resolve(who, batch.directory))
+
+
+def read_identity(record: SubscriberRecord, max_email: int) -> Identity | Problem:
+    """The normalised identifiers of a record, or the first thing that is wrong with it."""
+    if record.problem is not None:
+        return record.problem
+    remote_id = normalise_remote_id(record.remote_id)
+    if isinstance(remote_id, Problem):
+        return remote_id
+    email = None
+    if record.email is not None and record.email.strip():
+        email = normalise(record.email, max_email)
+        if isinstance(email, Problem):
+            return email
+    return Identity(remote_id, email)
+
+
+def _note(batch: Batch, who: Identity, resolution: Resolution) -> None:
+    if resolution.person is not None:
+        batch.seen.add(resolution.person.subscriber_id)
+    elif resolution.action == identity.FAIL and who.email is not None:
+        batch.seen.update(person.subscriber_id for person in batch.directory.living_at(who.email))
+
+
+def _note_unread(batch: Batch, record: SubscriberRecord) -> None:
+    """Whoever a failed record names is not missing from the body: ReplaceAll must not end their memberships."""
+    remote_id = normalise_remote_id(record.remote_id)
+    if isinstance(remote_id, str):
+        person = batch.directory.holder(remote_id)
+        if person is not None:
+            batch.seen.add(person.subscriber_id)
+    if record.email is not None:
+        email = normalise(record.email, batch.max_email)
+        if isinstance(email, str):
+            batch.seen.update(person.subscriber_id for person in batch.directory.living_at(email))
+
+
+def _forbidden_by_mode(mode: str, resolution: Resolution) -> Problem | None:
+    """What PUSH-51..54 say to a person who is known, or is not."""
+    known = resolution.matched_by is not None
+    nobody = resolution.action == CREATE or (resolution.problem is not None
+                                             and resolution.problem.code == "EMAIL_MISSING")
+    if mode == records.ADD and known and resolution.problem is None:
+        return Problem("ALREADY_EXISTS", "The person is known already, and mode Add changes nobody. "
+                                         "Use AddOrUpdate.")
+    if mode in (records.UPDATE, records.REMOVE) and nobody:
+        return Problem("NOT_FOUND", f"The person is not known, and mode {mode} adds nobody.")
+    return None
+
+
+def _check(batch: Batch, record: SubscriberRecord, who: Identity, resolution: Resolution) -> Values | Problem:
+    """Everything that can still fail the record, before anything is changed."""
+    if record.add_interests or record.remove_interests:
+        problem = interests.check_names((*record.add_interests, *record.remove_interests))
+        if problem is not None:
+            return problem
+        if batch.mode == records.REMOVE and record.add_interests:
+            return Problem("INVALID_VALUE", "Mode Remove takes people out of interests; it adds to none.", "interests")
+    if record.do_not_email and who.remote_id is None and not _keys_to_flag(batch, who, resolution.person):
+        return Problem("REMOTE_ID_REQUIRED", "A do-not-email flag sits on a remote ID. Send the remote ID with it, "
+                                             "or use Unsubscribe.", "doNotEmail")
+    return read_values(record.values, batch.catalogue, batch.empty_value) if record.values else Values({})
+
+
+def _remove(batch: Batch, index: int, record: SubscriberRecord, who: Identity, resolution: Resolution) -> Outcome:
+    person = resolution.person
+    assert person is not None
+    warnings = list(record.warnings)
+    wanted = set(batch.interests.call)
+    for name in record.remove_interests:
+        found = batch.interests.find(name)
+        if found is None:
+            warnings.append(interests.unknown(name))
+        else:
+            wanted.add(found)
+    changed = [merge.leave(person, interest_id, batch.now) for interest_id in sorted(wanted)]
+    if any(changed):
+        _touch(batch, person)
+    return _outcome(index, record, who, resolution, records.UPDATED if any(changed) else records.UNCHANGED, None,
+                    person, warnings)
+
+
+def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, resolution: Resolution,
+           values: Values) -> Outcome:
+    changes: Changes = {}
+    warnings = list(record.warnings)
+    person, status = _settle(batch, who, resolution, changes)
+    if person.last_upload_id == batch.upload_id:
+        warnings.append(Problem("DUPLICATE_IN_BATCH", "The same upload has already created or changed this person."))
+    given = _with_unknown(batch, record, values, warnings)
+    written = merge.write_values(person, batch.value_source_id, given, batch.now) if given else []
+    changed = bool(changes) or bool(written)
+    if record.do_not_email is not None:
+        changed |= _flag(batch, record.do_not_email, who, person, changes)
+    if batch.interests.call or record.add_interests or record.remove_interests:
+        changed |= _memberships(batch, record, person, warnings)
+    if changed or person.is_new:
+        _touch(batch, person)
+    if written and len(person.documents) > 1:
+        warnings += [Problem("VALUE_NOT_EFFECTIVE", "Stored, but the value of another source comes first.", name)
+                     for name in merge.not_effective(person, batch.value_source_id, written, batch.rank)]
+    _warn_of_status(batch, person, warnings)
+    if status == records.UNCHANGED and changed:
+        status = records.UPDATED
+    return _outcome(index, record, who, resolution, status, None, person, warnings, changes)
+
+
+def _settle(batch: Batch, who: Identity, resolution: Resolution, changes: Changes) -> tuple[Person, str]:
+    """Makes, adopts or finds the person, gives the address and the key it should have, merges the twin."""
+    directory = batch.directory
+    if resolution.action == CREATE:
+        return _create(batch, who), records.CREATED
+    person = resolution.person
+    assert person is not None
+    if resolution.action == ADOPT:
+        assert who.remote_id is not None
+        directory.give_key(person, who.remote_id)
+        changes["remoteId"] = (None, who.remote_id)
+        _change_source(batch, person, changes)
+        return person, records.ADOPTED
+    if who.remote_id is not None:
+        _revive(person, person.keys[(directory.integration_id, who.remote_id)], changes)
+    if who.email is not None and who.email != person.email:
+        changes["email"] = (person.email, who.email)
+        directory.move(person, who.email)
+    if resolution.twin is not None:
+        changes["merged"] = (str(resolution.twin.subscriber_id), str(person.subscriber_id))
+        _touch(batch, resolution.twin)
+        merge.absorb(directory, person, resolution.twin, who.remote_id, batch.now)
+    return person, records.UNCHANGED
+
+
+def _create(batch: Batch, who: Identity) -> Person:
+    keyless = who.remote_id is None
+    source_id = batch.upload_source_id if keyless else batch.value_source_id
+    person = Person(batch.directory.next_id(), who.email, keyless, source_id, source_id, is_new=True)
+    batch.directory.add(person)
+    if who.remote_id is not None:
+        batch.directory.give_key(person, who.remote_id)
+    batch.seen.add(person.subscriber_id)
+    return person
+
+
+def _change_source(batch: Batch, person: Person, changes: Changes) -> None:
+    if person.source_id != batch.value_source_id:
+        changes["source"] = (batch.source_names.get(person.source_id), batch.source_names.get(batch.value_source_id))
+        person.source_id = batch.value_source_id
+
+
+def _revive(person: Person, key: Key, changes: Changes) -> None:
+    """A link that had ended is live again, and the person no orphan (ID-34)."""
+    if key.ended_at is not None:
+        key.ended_at, key.is_changed = None, True
+        changes["link"] = ("ended", "live")
+    if person.orphan:
+        person.orphan = False
+        changes["orphan"] = ("true", "false")
+
+
+def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
+                  warnings: list[Problem]) -> dict[str, str | None]:
+    given = values.given
+    for name in values.unknown:
+        text = record.values[name]
+        if batch.catalogue.create is not None and text:
+            given[batch.catalogue.add(name).name] = text.replace("\r\n", "\n").replace("\r", "\n")
+        else:
+            warnings.append(Problem("FIELD_UNKNOWN", "There is no such field; the value is not stored.",
+                                    name[:records.MAX_NAME]))
+    return given
+
+
+def _keys_to_flag(batch: Batch, who: Identity, person: Person | None) -> list[tuple[str, Key]]:
+    """The keys that a do-not-email flag of this sender is about: the one named, or those of the person (ID-45)."""
+    if person is None:
+        return []
+    own = [(remote_id, key) for (integration_id, remote_id), key in person.keys.items()
+           if integration_id == batch.directory.integration_id]
+    return [(remote_id, key) for remote_id, key in own if who.remote_id in (None, remote_id)]
+
+
+def _flag(batch: Batch, wanted: bool, who: Identity, person: Person, changes: Changes) -> bool:
+    changed = False
+    for _, key in _keys_to_flag(batch, who, person):
+        if key.flagged == wanted:
+            continue
+        changes["doNotEmail"] = (str(key.flagged).lower(), str(wanted).lower())
+        key.flagged, key.flagged_at = wanted, batch.now if wanted else None
+        key.is_changed = changed = True
+    return changed
+
+
+def _memberships(batch: Batch, record: SubscriberRecord, person: Person, warnings: list[Problem]) -> bool:
+    """Joins and leaves as the record and the call say; who is to leave does not join first."""
+    names = batch.interests
+    leaving: dict[int, None] = {}
+    for name in record.remove_interests:
+        found = names.find(name)
+        if found is None:
+            warnings.append(interests.unknown(name))
+        else:
+            leaving[found] = None
+    joining = dict.fromkeys(names.call)
+    for name in record.add_interests:
+        found = names.find_or_create(name)
+        if found is None:
+            warnings.append(interests.unknown(name))
+        else:
+            joining[found] = None
+    changed = False
+    for interest_id in joining:
+        if interest_id in leaving:
+            continue
+        if interest_id in person.left:
+            warnings.append(interests.opted_out(_name_of(names, interest_id)))
+        else:
+            changed |= merge.join(person, interest_id, batch.now)
+    for interest_id in leaving:
+        changed |= merge.leave(person, interest_id, batch.now)
+    return changed
+
+
+def _name_of(names: Interests, interest_id: int) -> str:
+    return next(name for name, found in names.by_name.items() if found == interest_id)
+
+
+def _warn_of_status(batch: Batch, person: Person, warnings: list[Problem]) -> None:
+    blockers = batch.directory.blockers(person)
+    if not blockers:
+        return
+    if ORPHAN in blockers:
+        warnings.append(Problem("ORPHAN", "The record's last link has ended; it is not mailed until its remote ID "
+                                          "comes again."))
+    reasons = [_REMEDIES[blocker] for blocker in blockers if blocker != ORPHAN]
+    if reasons:
+        warnings.append(Problem("NOT_SENDABLE", f"Stored, but not mailed: {'; '.join(reasons)}."))
+
+
+def _touch(batch: Batch, person: Person) -> None:
+    person.last_upload_id = batch.upload_id
+    batch.directory.touched[person.subscriber_id] = person
+
+
+def _failed(index: int, record: SubscriberRecord, rule: str | None, problem: Problem) -> Outcome:
+    return Outcome(index, records.FAILED, rule, None, printable(record.remote_id, records.MAX_REMOTE_ID),
+                   printable(record.email, records.MAX_EMAIL), None, problem, record.warnings, {}, record.line)
+
+
+def _outcome(index: int, record: SubscriberRecord, who: Identity, resolution: Resolution, status: str,
+             problem: Problem | None, person: Person | None = None, warnings: list[Problem] | None = None,
+             changes: Changes | None = None) -> Outcome:
+    known = person or resolution.person
+    return Outcome(
+        index, status, resolution.rule, None if known is None else known.subscriber_id, who.remote_id,
+        who.email or (None if known is None else known.email), resolution.matched_by, problem,
+        record.warnings if warnings is None else tuple(warnings), changes or {}, record.line)

@@ -1,0 +1,154 @@
+"""What is known of the people that a batch touches? A picture in memory that each record changes in turn.
+
+Loaded before a chunk, changed record by record "as if each came alone" (ID-27), written back at its end.
+Nothing here decides: :mod:`gateway.domain.identity` and :mod:`gateway.domain.applying` do.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from gateway.domain.suppression import AddressFacts, blocked_by
+
+NO_FACTS = AddressFacts()
+
+
+@dataclass(slots=True)
+class Key:
+    """A remote key (integration, remote ID) of a person; ``ended_at``: since when the link is over (ID-32)."""
+
+    flagged: bool = False
+    flagged_at: dt.datetime | None = None
+    ended_at: dt.datetime | None = None
+    is_new: bool = False
+    is_changed: bool = False
+
+
+@dataclass(slots=True)
+class Document:
+    """All values that one source gave to one person, as stored: JSON texts (ID-36)."""
+
+    text: str
+    changed: str
+    changed_at: dt.datetime
+    is_new: bool = False
+    is_changed: bool = False
+
+
+@dataclass(slots=True)
+class Membership:
+    """The sender's membership of a person in an interest, open while ``until`` is None (ID-38)."""
+
+    interest_id: int
+    channel: str
+    since: dt.datetime
+    until: dt.datetime | None = None
+    row_id: int | None = None
+    is_changed: bool = False
+
+
+@dataclass(slots=True)
+class Person:
+    """One subscriber. ``keyless``: never had a remote key; its address is its identity (ID-12)."""
+
+    subscriber_id: int
+    email: str | None
+    keyless: bool
+    source_id: int
+    first_source_id: int
+    orphan: bool = False
+    merged_into: int | None = None
+    opted_out_at: dt.datetime | None = None
+    opt_out_origin: str | None = None
+    last_upload_id: int | None = None
+    keys: dict[tuple[int, str], Key] = field(default_factory=dict)
+    documents: dict[int, Document] = field(default_factory=dict)
+    memberships: list[Membership] = field(default_factory=list)
+    left: set[int] = field(default_factory=set)
+    is_new: bool = False
+
+    @property
+    def flagged(self) -> bool:
+        """Whether an integration asked not to mail this person; an ended key still counts (ID-32, ID-45)."""
+        return any(key.flagged for key in self.keys.values())
+
+
+@dataclass(slots=True)
+class Merge:
+    """A tombstone to be made: what the loser has in the store goes to the survivor (ID-26)."""
+
+    loser_id: int
+    survivor_id: int
+    remote_id: str | None
+    email: str
+
+
+@dataclass(slots=True)
+class Directory:
+    """The picture, as one sender of one brand sees it.
+
+    ``integration_id``: whose remote IDs the sender speaks. ``next_id`` answers a fresh subscriber id.
+    ``may_change_addresses``: whether a known remote key may come with another address (ID-28).
+    Changes are made through the methods, which keep the indexes right.
+    """
+
+    integration_id: int
+    next_id: Callable[[], int]
+    may_change_addresses: bool = True
+    by_key: dict[tuple[int, str], Person] = field(default_factory=dict)
+    at_address: dict[str, list[Person]] = field(default_factory=dict)
+    facts: dict[str, AddressFacts] = field(default_factory=dict)
+    touched: dict[int, Person] = field(default_factory=dict)
+    merges: list[Merge] = field(default_factory=list)
+
+    def add(self, person: Person) -> None:
+        """Takes a live person into the picture."""
+        if person.email is not None:
+            self.at_address.setdefault(person.email, []).append(person)
+        for key in person.keys:
+            self.by_key[key] = person
+
+    def holder(self, remote_id: str) -> Person | None:
+        """Whoever has this remote ID in the sender's integration."""
+        return self.by_key.get((self.integration_id, remote_id))
+
+    def living_at(self, email: str) -> list[Person]:
+        """The live records at the address, lowest id first."""
+        people = self.at_address.get(email)
+        if not people:
+            return []
+        return people if len(people) == 1 else sorted(people, key=lambda person: person.subscriber_id)
+
+    def give_key(self, person: Person, remote_id: str) -> Key:
+        """Sets a new remote key of the sender's integration on the person."""
+        name = (self.integration_id, remote_id)
+        key = person.keys[name] = Key(is_new=True)
+        self.by_key[name] = person
+        person.keyless = False
+        return key
+
+    def move(self, person: Person, email: str) -> None:
+        """Gives the person another address."""
+        self._leave_address(person)
+        person.email = email
+        self.at_address.setdefault(email, []).append(person)
+
+    def bury(self, loser: Person, survivor: Person) -> None:
+        """Makes the loser a tombstone, found neither by address nor by key any more (ID-26)."""
+        self._leave_address(loser)
+        loser.merged_into = survivor.subscriber_id
+
+    def blockers(self, person: Person) -> tuple[str, ...]:
+        """The facts that block mail to the person now (ID-46)."""
+        facts = self.facts.get(person.email, NO_FACTS) if person.email is not None else NO_FACTS
+        neighbours: Iterable[Person] = self.at_address.get(person.email or "", ())
+        return blocked_by(
+            opted_out=facts.opted_out_at is not None or person.opted_out_at is not None,
+            flagged=any(neighbour.flagged for neighbour in neighbours) or person.flagged,
+            bounced=facts.bounced_at is not None, orphan=person.orphan)
+
+    def _leave_address(self, person: Person) -> None:
+        if person.email is not None:
+            self.at_address[person.email].remove(person)

@@ -1,0 +1,131 @@
+"""Which field values does a record bring, and may each of them be stored? (PUSH-5..9, ID-41)"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from gateway.domain.addresses import forbidden_character, holds_forbidden
+from gateway.domain.fields import fold
+from gateway.domain.records import CLEAR, MAX_FIELDS_PER_RECORD, MAX_NAME, Problem
+
+WARN, FAIL, CREATE = "warn", "fail", "create"
+"""What the brand wants done with a field that it does not have (setting ``unknownField``)."""
+
+_BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{1,7})?(?:Z|[+-]\d\d:\d\d)?)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the brand's catalogue. ``kind``: text, date, boolean, html."""
+
+    name: str
+    kind: str
+    max_length: int
+
+
+@dataclass(slots=True)
+class Catalogue:
+    """The brand's fields by folded name; ``create`` stores a new text field and answers it."""
+
+    by_folded: dict[str, Field]
+    unknown: str = WARN
+    create: Callable[[str], Field] | None = None
+    _spelled: dict[str, Field | None] = field(default_factory=dict)
+
+    def find(self, name: str) -> Field | None:
+        """The field that this spelling of a name means."""
+        if name not in self._spelled:
+            self._spelled[name] = self.by_folded.get(fold(name))
+        return self._spelled[name]
+
+    def add(self, name: str) -> Field:
+        """Creates the field; only where the brand's setting is ``create``."""
+        assert self.create is not None
+        made = self.create(name)
+        self.by_folded[fold(name)] = made
+        self._spelled.clear()
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Values:
+    """What the record says of its fields: name -> text, None to clear. ``unknown`` are to be created or warned of."""
+
+    given: dict[str, str | None]
+    unknown: tuple[str, ...] = ()
+
+
+def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_value: str) -> Values | Problem:
+    """The values in the form that is stored, or why the record fails. Creates nothing."""
+    if len(values) > MAX_FIELDS_PER_RECORD:
+        return Problem("FIELD_TOO_LONG", f"A record has at most {MAX_FIELDS_PER_RECORD} fields. Send fewer.", None)
+    given: dict[str, str | None] = {}
+    unknown: list[str] = []
+    for name, text in values.items():
+        known = catalogue.find(name)
+        if known is None:
+            problem = _check_unknown(name, text, catalogue.unknown)
+            if problem is not None:
+                return problem
+            unknown.append(name)
+            continue
+        if text is not None:
+            read = _convert(known, text) if text else text
+            if isinstance(read, Problem):
+                return read
+            text = read
+        if text == "":
+            if empty_value != CLEAR:
+                continue
+            text = None
+        given[known.name] = text
+    return Values(given, tuple(unknown))
+
+
+def _check_unknown(name: str, text: str | None, rule: str) -> Problem | None:
+    if holds_forbidden(name):
+        return forbidden_character("field")
+    if rule == FAIL:
+        return Problem("FIELD_UNKNOWN", "There is no such field. Correct its name, or add the field first.",
+                       name[:MAX_NAME])
+    if rule == CREATE and text:
+        if len(name) > MAX_NAME or not fold(name):
+            return Problem("FIELD_TOO_LONG", f"The name of a field has 1 to {MAX_NAME} characters.", name[:MAX_NAME])
+        read = _convert(Field(name, "text", 4000), text)
+        return read if isinstance(read, Problem) else None
+    return None
+
+
+def _convert(known: Field, text: str) -> str | Problem:
+    if holds_forbidden(text):
+        return forbidden_character(known.name)
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")  # line ends are LF in every answer (SOAP-32)
+    if len(text) > known.max_length:
+        return Problem("FIELD_TOO_LONG", f"The value is longer than {known.max_length} characters. Shorten it.",
+                       known.name)
+    if known.kind == "date":
+        return _day(known, text.strip())
+    if known.kind == "boolean":
+        found = _BOOLEANS.get(text.strip().lower(), "" if not text.strip() else None)
+        return Problem("INVALID_VALUE", "Expected true or false.", known.name) if found is None else found
+    return text
+
+
+def _day(known: Field, text: str) -> str | Problem:
+    """The calendar day as written; an instant is never moved by its offset (PUSH-8). Year 0001 is no value (PUSH-7)."""
+    if not text:
+        return ""
+    found = _INSTANT.fullmatch(text)
+    try:
+        if found is None:
+            raise ValueError
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
+        dt.datetime(year, month, day, hour, minute, second)  # does that moment exist?
+    except ValueError:
+        return Problem("INVALID_DATE", "The day does not exist or is not written as yyyy-MM-dd.", known.name)
+    return "" if year == 1 else text[:10]

@@ -1,0 +1,301 @@
+"""How do records become subscribers? The one way in for every door (identity.md, PUSH-51..56).
+
+A synchronous call is :func:`import_records`. A job or a sync makes its context once (:func:`prepare`),
+applies chunk after chunk (:func:`apply_chunk`) and ends with :func:`finish`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, replace
+
+from gateway.db.queries import accounts, batches, decisions, events, identities, interests, locks, people_write
+from gateway.db.queries.batches import SourceRow
+from gateway.db.unit import Unit
+from gateway.domain import records as words
+from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
+from gateway.domain.applying import Batch, apply_record, note
+from gateway.domain.events import MERGED, NewEvent
+from gateway.domain.fields import fold
+from gateway.domain.interests import Interests
+from gateway.domain.merge import NATIVE
+from gateway.domain.people import Directory
+from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, SubscriberRecord
+from gateway.domain.values import CREATE, FAIL, WARN, Catalogue, Field
+from gateway.errors import GatewayError
+from gateway.services.interests import may_create, resolve_names
+from gateway.services.subscribers import rank_of
+
+UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
+"""Names in the brand's settings: what to do with an unknown field; the longest address taken (ID-8)."""
+
+BRAKE_SHARE, BRAKE_ROWS = 0.10, 10  # ID-70
+
+
+@dataclass(slots=True)
+class ImportContext:
+    """What all chunks of one upload share. After a unit that rolled back, prepare a new one.
+
+    ``seen`` are the people named so far, for ReplaceAll; a job that resumes fills it again with
+    :func:`recognise`.
+    """
+
+    options: ImportOptions
+    upload_id: int
+    integration_id: int
+    value_source_id: int
+    upload_source_id: int
+    sources: dict[int, SourceRow]
+    fields: dict[str, Field]
+    unknown_field: str
+    max_email: int
+    may_create_interests: bool
+    may_change_addresses: bool = True
+    seen: set[int] = field(default_factory=set)
+
+
+def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
+    """Applies a synchronous batch of at most 1,000 records in the caller's unit (PUSH-31, SOAP-39).
+
+    Every record has its own outcome, in the order sent; a failed one changes nothing. A dry run answers
+    as usual and leaves only the upload. Raises ``NOT_ALLOWED``, ``TOO_MANY_RECORDS``, ``LIST_UNKNOWN``,
+    ``INVALID_REQUEST``, ``NOT_FOUND`` (integration) or ``BRAKE_HELD``; then nothing may be committed.
+    """
+    unit.actor.require("import")
+    if len(records) > words.MAX_SYNC_RECORDS:
+        raise GatewayError("TOO_MANY_RECORDS", f"A call takes at most {words.MAX_SYNC_RECORDS} records. "
+                                               "Send several calls, or one bulk import.")
+    if options.mode == words.REPLACE_ALL and not records:
+        raise GatewayError("INVALID_REQUEST", "ReplaceAll without records would empty the interests. "
+                                              "Send the complete list.", field="mode")
+    locks.lock_brand(unit.connection, unit.brand_id)
+    upload_id = open_upload(unit, options)
+    with _undone_if(unit, options.dry_run):
+        context = prepare(unit, options, upload_id)
+        outcomes = _apply(unit, context, records, 0)
+        finish(unit, context)
+    _record(unit, context, outcomes)
+    counters = Counters()
+    for outcome in outcomes:
+        counters.add(outcome)
+    batches.close_upload(unit.connection, unit.brand_id, upload_id, asdict(counters), counters.received,
+                         counters.failed)
+    return BatchReport(counters, trim(outcomes, options.detail), unit.actor.request_id, unit.now, options.dry_run)
+
+
+def trim(outcomes: Sequence[Outcome], detail: str) -> tuple[Outcome, ...]:
+    """The outcomes that the caller wants to see (SOAP-33): All, Failures or None."""
+    if detail == "None":
+        return ()
+    if detail == "Failures":
+        return tuple(outcome for outcome in outcomes if outcome.status == words.FAILED)
+    return tuple(outcomes)
+
+
+def open_upload(unit: Unit, options: ImportOptions) -> int:
+    """Stores the upload of a synchronous call or a sync and answers its id."""
+    integration_id, _ = _sender(unit, options)
+    return batches.open_upload(
+        unit.connection, unit.brand_id, door=unit.actor.door, actor=unit.actor.label, integration_id=integration_id,
+        label=options.label, options=options_as_json(options), request_id=unit.actor.request_id, now=unit.now)
+
+
+def options_as_json(options: ImportOptions) -> dict[str, object]:
+    """The options as they are stored with the upload."""
+    return {"mode": options.mode, "interests": list(options.interests), "emptyValue": options.empty_value,
+            "dryRun": options.dry_run, "detail": options.detail}
+
+
+def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext:
+    """Checks the options and reads what all chunks of the upload need.
+
+    Interests named by the whole call are created here if the credential may, else ``LIST_UNKNOWN``
+    (ID-42). Raises ``INVALID_VALUE`` for a mode that is none, ``INVALID_REQUEST`` for Remove or
+    ReplaceAll without interests (PUSH-56).
+    """
+    if options.mode not in words.MODES:
+        raise GatewayError("INVALID_VALUE", f"The mode is one of {', '.join(words.MODES)}.", field="mode")
+    if options.empty_value not in (words.KEEP, words.CLEAR):
+        raise GatewayError("INVALID_VALUE", "The empty value is Keep or Clear.", field="emptyValue")
+    if options.mode in (words.REMOVE, words.REPLACE_ALL) and not options.interests:
+        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs the interests that it is about. "
+                                              "Name at least one.", field="interests")
+    locks.lock_brand(unit.connection, unit.brand_id)
+    settings = accounts.brand_settings(unit.connection, unit.brand_id)
+    integration_id, name = _sender(unit, options)
+    value_source = accounts.add_source(unit.connection, unit.brand_id, "integration", name, integration_id)
+    upload_source = accounts.add_source(unit.connection, unit.brand_id, "upload", options.label)
+    creating = may_create(unit)
+    with _undone_if(unit, options.dry_run):
+        resolve_names(unit, options.interests, creating and options.mode != words.REMOVE)
+    return ImportContext(
+        options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
+        upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
+        fields=batches.fields(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
+        max_email=_max_email(settings), may_create_interests=creating)
+
+
+def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
+                first_index: int) -> list[Outcome]:
+    """Applies the records of one chunk, whose first is number ``first_index`` of the upload, and logs the decisions.
+
+    The result does not depend on how an upload is cut into chunks (ID-P2). Nothing is committed here.
+    """
+    locks.lock_brand(unit.connection, unit.brand_id)
+    with _undone_if(unit, context.options.dry_run):
+        outcomes = _apply(unit, context, records, first_index)
+    _record(unit, context, outcomes)
+    return outcomes
+
+
+def recognise(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> None:
+    """Adds the people whom these records name to ``context.seen``; changes nothing. For resuming a ReplaceAll."""
+    batch = _batch(unit, context, records, _picture(unit, context, records))
+    for record in records:
+        note(batch, record)
+    context.seen |= batch.seen
+
+
+def finish(unit: Unit, context: ImportContext, *, released: bool = False) -> int:
+    """Ends a complete upload. ReplaceAll: this source's other members leave the named interests (PUSH-55).
+
+    Answers how many memberships ended. Raises ``BRAKE_HELD`` when more than a tenth and more than 10
+    would (ID-70), unless an administrator ``released`` it.
+    """
+    if context.options.mode != words.REPLACE_ALL:
+        return 0
+    locks.lock_brand(unit.connection, unit.brand_id)
+    named = resolve_names(unit, context.options.interests, context.may_create_interests)
+    members = interests.other_members(unit.connection, unit.brand_id, list(named.values()), context.value_source_id,
+                                      NATIVE)
+    leaving = [row_id for row_id, subscriber_id in members if subscriber_id not in context.seen]
+    if len(leaving) > BRAKE_ROWS and len(leaving) > BRAKE_SHARE * len(members) and not released:
+        raise GatewayError("BRAKE_HELD", f"{len(leaving)} of {len(members)} memberships would end. Check that the "
+                                         "list is complete; an administrator can release it.", field="mode")
+    interests.end_memberships(unit.connection, unit.brand_id, leaving, unit.now)
+    return len(leaving)
+
+
+def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
+           first_index: int) -> list[Outcome]:
+    directory = _picture(unit, context, records)
+    batch = _batch(unit, context, records, directory)
+    outcomes = [apply_record(batch, first_index + at, record) for at, record in enumerate(records)]
+    people_write.write_people(unit.connection, unit.brand_id, list(directory.touched.values()), directory.merges,
+                              context.value_source_id, unit.now)
+    for merged in directory.merges:
+        events.add(unit.connection, unit.brand_id, NewEvent(
+            MERGED, unit.now, f"merge:{context.upload_id}:{merged.loser_id}", subscriber_id=merged.survivor_id,
+            remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id}), unit.now)
+    context.seen |= batch.seen
+    return outcomes
+
+
+def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> Directory:
+    """Everything that is known of the keys and addresses of these records."""
+    remote_ids: set[str] = set()
+    emails: set[str] = set()
+    for record in records:
+        remote_id = normalise_remote_id(record.remote_id)
+        if isinstance(remote_id, str):
+            remote_ids.add(remote_id)
+        email = normalise(record.email, context.max_email) if record.email else None
+        if isinstance(email, str):
+            emails.add(email)
+    found = identities.people(unit.connection, unit.brand_id, context.integration_id, remote_ids, emails)
+    if found and (context.options.interests or any(r.add_interests or r.remove_interests for r in records)):
+        identities.add_memberships(unit.connection, found, context.value_source_id)
+    directory = Directory(context.integration_id, _ids(unit, len(records)).__next__, context.may_change_addresses)
+    for person in found.values():
+        directory.add(person)
+    directory.facts = identities.address_facts(unit.connection, unit.brand_id, emails | directory.at_address.keys())
+    return directory
+
+
+def _ids(unit: Unit, count: int) -> Iterator[int]:
+    """Fresh subscriber ids, asked for in one go when the first is needed."""
+    yield from identities.new_ids(unit.connection, count)
+
+
+def _batch(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord], directory: Directory) -> Batch:
+    creates = context.unknown_field == CREATE
+    return Batch(
+        directory=directory,
+        catalogue=Catalogue(context.fields, context.unknown_field, _field_maker(unit) if creates else None),
+        interests=_interests(unit, context, records),
+        mode=context.options.mode, empty_value=context.options.empty_value, upload_id=context.upload_id,
+        now=unit.now, value_source_id=context.value_source_id, upload_source_id=context.upload_source_id,
+        source_names={row.source_id: row.label for row in context.sources.values()}, rank=rank_of(context.sources),
+        max_email=context.max_email)
+
+
+def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> Interests:
+    """The interests that the call and the records name; read anew for each chunk, for a dry run undoes what it made."""
+    creating = context.may_create_interests
+    call = resolve_names(unit, context.options.interests, creating and context.options.mode != words.REMOVE)
+    names = {name.strip() for record in records for name in (*record.add_interests, *record.remove_interests)
+             if not holds_forbidden(name)}
+    return Interests(interests.by_name(unit.connection, unit.brand_id, names) | call,
+                     _interest_maker(unit) if creating else None, tuple(call.values()))
+
+
+def _field_maker(unit: Unit) -> Callable[[str], Field]:
+    def make(name: str) -> Field:
+        made = Field(name.strip(), "text", words.MAX_VALUE)
+        row = {"name": made.name, "folded": fold(made.name), "kind": made.kind}
+        accounts.add_fields(unit.connection, unit.brand_id, [row], unit.now)
+        return made
+    return make
+
+
+def _interest_maker(unit: Unit) -> Callable[[str], int]:
+    return lambda name: interests.add(unit.connection, unit.brand_id, name, None, False, unit.now)
+
+
+def _sender(unit: Unit, options: ImportOptions) -> tuple[int, str]:
+    """Whose remote IDs and values these are: the credential's integration, or the one that is named (SOAP-19)."""
+    actor = unit.actor
+    if options.integration in (None, "", actor.integration_name) and actor.integration_id is not None:
+        return actor.integration_id, actor.integration_name
+    name = options.integration or "api"
+    if options.integration and actor.integration_id is not None and not actor.is_admin:
+        raise GatewayError("NOT_ALLOWED", "These credentials speak for one integration only; leave 'integration' out.",
+                           field="integration")
+    found = accounts.integration_id(unit.connection, unit.brand_id, name)
+    if found is None:
+        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand.", field="integration")
+    return found, name
+
+
+def _unknown_field(settings: dict[str, object]) -> str:
+    wanted = settings.get(UNKNOWN_FIELD, WARN)
+    return str(wanted) if wanted in (WARN, FAIL, CREATE) else WARN
+
+
+def _max_email(settings: dict[str, object]) -> int:
+    wanted = settings.get(MAX_EMAIL_LENGTH)
+    return min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
+
+
+def _record(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]) -> None:
+    """Logs the decisions (ID-78); of a dry run only what a sender must correct, without a person."""
+    if context.options.dry_run:
+        outcomes = [replace(outcome, subscriber_id=None) for outcome in outcomes if outcome.problem is not None]
+    decisions.record(unit.connection, unit.brand_id, upload_id=context.upload_id, actor=unit.actor.label,
+                     door=unit.actor.door, now=unit.now, outcomes=outcomes)
+
+
+@contextmanager
+def _undone_if(unit: Unit, undone: bool) -> Iterator[None]:
+    """Runs the block in a savepoint that is rolled back at its end, if ``undone`` (dry run)."""
+    if not undone:
+        yield
+        return
+    savepoint = unit.connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
+
+

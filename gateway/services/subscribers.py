@@ -1,0 +1,141 @@
+"""Who is this subscriber, and which of them are wanted? (SOAP-43, SOAP-44, ID-36, ID-46)"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from dataclasses import replace
+
+from gateway.db.queries import accounts, batches, identities
+from gateway.db.queries import interests as stored_interests
+from gateway.db.queries import subscribers as stored
+from gateway.db.queries.batches import SourceRow
+from gateway.db.queries.subscribers import SubscriberRow
+from gateway.db.unit import Unit
+from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.merge import Rank, effective
+from gateway.domain.paging import Page, PageRequest
+from gateway.domain.people import Document
+from gateway.domain.records import FieldView, Identifier, Problem, SubscriberFilter, SubscriberView
+from gateway.domain.suppression import STATUSES, blocked_by, status
+from gateway.errors import GatewayError
+from gateway.services.paging import close_page, open_window
+
+PLACES = {"integration": 0, "local": 1, "upload": 2}
+
+
+def get(unit: Unit, who: Identifier) -> SubscriberView:
+    """The one subscriber that is meant; a tombstone is found by its id only and answers with ``merged_into``.
+
+    Raises ``NOT_ALLOWED``, ``IDENTIFIER_MISSING``, ``NOT_FOUND``, ``AMBIGUOUS_EMAIL`` (several records have
+    the address), ``IDENTITY_MISMATCH`` (two identifiers name two people), or what is wrong with an identifier.
+    """
+    unit.actor.require("report")
+    (view,) = _views(unit, stored.by_ids(unit.connection, unit.brand_id, [identify(unit, who)]))
+    return view
+
+
+def find(unit: Unit, wanted: SubscriberFilter, request: PageRequest) -> Page[SubscriberView]:
+    """A page of live subscribers in the order in which they were changed. The first page runs in ``gateway.feed``.
+
+    Raises ``NOT_ALLOWED``, ``INVALID_TOKEN``, ``INVALID_VALUE``, ``INVALID_EMAIL``, ``LIST_UNKNOWN``.
+    """
+    unit.actor.require("report")
+    if wanted.status is not None and wanted.status not in STATUSES:
+        raise GatewayError("INVALID_VALUE", f"The status is one of {', '.join(STATUSES)}.", field="status")
+    if wanted.interest is not None and not stored_interests.by_name(unit.connection, unit.brand_id,
+                                                                    [wanted.interest]):
+        raise GatewayError("LIST_UNKNOWN", f"There is no interest '{wanted.interest}'. Correct the name.",
+                           field="interest")
+    read = replace(wanted, email=None if wanted.email is None else _checked(normalise(wanted.email)),
+                   remote_id=_checked(normalise_remote_id(wanted.remote_id)))
+    window = open_window(unit, "subscribers", wanted, request)
+    rows = stored.find(unit.connection, unit.brand_id, read, unit.actor.integration_id, window)
+    page = close_page(unit, "subscribers", wanted, window, rows, lambda row: (row.changed_at, row.subscriber_id))
+    return Page(tuple(_views(unit, page.items)), page.next_token, page.as_of)
+
+
+def identify(unit: Unit, who: Identifier) -> int:
+    """The id of the one subscriber that the identifiers name; raises as :func:`get` does."""
+    remote_id = _checked(normalise_remote_id(who.remote_id))
+    email = _checked(normalise(who.email)) if who.email is not None and who.email.strip() else None
+    if who.subscriber_id is None and remote_id is None and email is None:
+        raise GatewayError("IDENTIFIER_MISSING", "Name a subscriber id, a remote ID or an e-mail address.")
+    named: list[set[int]] = []
+    if who.subscriber_id is not None:
+        named.append(set(identities.by_id(unit.connection, unit.brand_id, [who.subscriber_id])))
+    if remote_id is not None:
+        named.append(_by_remote_id(unit, remote_id))
+    if email is not None:
+        found = identities.people(unit.connection, unit.brand_id, 0, (), [email])
+        named.append(set(found))
+    if not all(named):
+        raise GatewayError("NOT_FOUND", "Nobody in this brand has this identifier.")
+    meant = set.intersection(*named)
+    if not meant:
+        raise GatewayError("IDENTITY_MISMATCH", "The identifiers name different people. Send one of them.")
+    if len(meant) > 1:
+        raise GatewayError("AMBIGUOUS_EMAIL", f"{len(meant)} records have this address. Name the remote ID.",
+                           field="email")
+    return meant.pop()
+
+
+def merge_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """Subscriber id -> field -> the value that counts (ID-36), for personalisation. Everybody asked for is there."""
+    if not subscriber_ids:
+        return {}
+    documents = stored.documents(unit.connection, unit.brand_id, subscriber_ids)
+    rank = rank_of(batches.sources(unit.connection, unit.brand_id)) if documents else None
+    return {subscriber_id: {} if rank is None else
+            {name: value.text for name, value in effective(documents.get(subscriber_id, {}), rank).items()}
+            for subscriber_id in subscriber_ids}
+
+
+def rank_of(sources: dict[int, SourceRow]) -> Rank:
+    """The default priority list: integrations in order of creation, local, uploads (ID-36)."""
+    by_id = {row.source_id: (PLACES[row.kind], row.integration_id or 0) for row in sources.values()}
+    return lambda source_id: by_id.get(source_id, (len(PLACES), 0))
+
+
+def _by_remote_id(unit: Unit, remote_id: str) -> set[int]:
+    integration_id = unit.actor.integration_id
+    if integration_id is None:
+        integration_id = accounts.integration_id(unit.connection, unit.brand_id, "api") or 0
+    found = identities.people(unit.connection, unit.brand_id, integration_id, [remote_id], ())
+    return {person.subscriber_id for person in found.values() if (integration_id, remote_id) in person.keys}
+
+
+def _views(unit: Unit, rows: Sequence[SubscriberRow]) -> list[SubscriberView]:
+    if not rows:
+        return []
+    ids = [row.subscriber_id for row in rows]
+    sources = batches.sources(unit.connection, unit.brand_id)
+    labels = {source_id: row.label for source_id, row in sources.items()}
+    rank = rank_of(sources)
+    links = stored.links(unit.connection, unit.brand_id, ids)
+    documents = stored.documents(unit.connection, unit.brand_id, ids)
+    memberships = stored.memberships(unit.connection, unit.brand_id, ids, labels)
+    views = []
+    for row in rows:
+        blockers = blocked_by(opted_out=row.opted_out, flagged=row.flagged, bounced=row.bounced, orphan=row.orphan)
+        own = links.get(row.subscriber_id, [])
+        spoken = [link.remote_id for link in own if link.integration_id == unit.actor.integration_id]
+        views.append(SubscriberView(
+            row.subscriber_id, row.email, (spoken or [link.remote_id for link in own] or [None])[0],
+            tuple((link.integration, link.remote_id) for link in own), status(blockers),
+            not blockers and row.email is not None and row.merged_into is None, blockers, labels[row.source_id],
+            labels[row.first_source_id], row.orphan, row.merged_into,
+            _fields(documents.get(row.subscriber_id, {}), rank, labels),
+            tuple(memberships.get(row.subscriber_id, ())), row.created_at, row.changed_at))
+    return views
+
+
+def _fields(documents: dict[int, Document], rank: Rank, labels: dict[int, str]) -> tuple[FieldView, ...]:
+    return tuple(FieldView(name, value.text, labels[value.source_id], dt.datetime.fromisoformat(value.changed_at))
+                 for name, value in sorted(effective(documents, rank).items()))
+
+
+def _checked(value: str | Problem | None) -> str | None:
+    if isinstance(value, Problem):
+        raise GatewayError(value.code, value.message, field=value.field)
+    return value
