@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gateway.domain.bounces import BounceClass
@@ -111,57 +110,3 @@ def count_bounce(streak: Streak, bounce_class: str, at: dt.datetime) -> tuple[St
         streak = replace(streak, soft=streak.soft + 1, first_soft_at=streak.first_soft_at or at)
         return streak, streak.soft >= SOFT_LIMIT and at - streak.first_soft_at >= SOFT_SPAN
     return streak, False
-
-
-# --- automated hits (SEND-52) ----------------------------------------------------------------------------------------
-
-
-SOON_AFTER_ACCEPTANCE = dt.timedelta(seconds=2)
-SCANNER_AGENTS: Mapping[str, tuple[str, ...]] = {
-    "scanner_agent": ("bot", "crawler", "spider", "scanner", "barracuda", "mimecast", "proofpoint", "safelinks",
-                      "urldefense", "curl/", "wget/", "python-requests", "python-urllib", "go-http-client",
-                      "okhttp", "java/", "headlesschrome", "phantomjs", "libwww-perl", "virustotal"),
-}
-IMAGE_PROXY_AGENTS: Mapping[str, tuple[str, ...]] = {
-    "image_proxy": ("googleimageproxy", "yahoomailproxy", "ggpht.com"),
-}
-"""Lower-case parts of User-Agent texts, by the name of the rule that is stored with the hit. An image proxy fetches
-for a person or ahead of one, and only images: it says nothing about clicks."""
-
-PRIVACY_PROXY_AGENT = "mozilla/5.0"
-"""The whole User-Agent of the mail-privacy proxy that fetches every image in advance."""
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """One request of a tracking address. ``ip`` is shortened already (SEND-51); ``agent`` may be empty."""
-
-    method: str = "GET"
-    agent: str = ""
-    ip: str = ""
-
-
-def automated_rule(hit: Hit, *, is_open: bool, at: dt.datetime, accepted_at: dt.datetime | None,
-                   in_doubt: bool = False) -> str | None:
-    """Which rule of SEND-52 says that a machine made this hit; None for a person.
-
-    ``accepted_at`` None means that the mail server's answer is not even stored yet: as fast as only a machine is,
-    unless the delivery is ``in_doubt``, where no answer ever came.
-    """
-    agent = hit.agent.strip().lower()
-    if hit.method == "HEAD":
-        return "head"
-    if not agent:
-        return "no_agent"
-    tables = [SCANNER_AGENTS, IMAGE_PROXY_AGENTS] if is_open else [SCANNER_AGENTS]
-    for table in tables:
-        for rule, parts in table.items():
-            if any(part in agent for part in parts):
-                return rule
-    if is_open and agent == PRIVACY_PROXY_AGENT:
-        return "privacy_proxy"
-    if in_doubt:
-        return None
-    if accepted_at is None or at - accepted_at < SOON_AFTER_ACCEPTANCE:
-        return "soon_after_acceptance"
-    return None

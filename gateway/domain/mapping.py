@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.fields import fold
-from gateway.domain.records import MAX_FIELDS_PER_RECORD, Problem, SubscriberRecord
+from gateway.domain.records import MAX_FIELDS_PER_RECORD, Identifier, Problem, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
 
 EMAIL, REMOTE_ID, INTERESTS, DO_NOT_EMAIL = "email", "remoteId", "interests", "doNotEmail"
@@ -76,6 +76,39 @@ def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
     warnings = tuple(Problem("FIELD_UNKNOWN", "No such member; it was ignored.", name) for name in strangers)
     return SubscriberRecord(remote_id or None, email or None, values, add, remove, flag,
                             problems[0] if problems else None, warnings, line)
+
+
+def entry_of(value: Any) -> StatusEntry:
+    """One line of an unsubscribe or resubscribe call (PUSH-35); what is wrong with it is its own problem.
+
+    Unknown members are ignored, for a wish to get no more mail must not fail over them; but not the near
+    miss of an identifier, nor ``interests``, which would stop less than all mail.
+    """
+    if not isinstance(value, dict):
+        return StatusEntry(Identifier(), problem=Problem("INVALID_VALUE", "An entry is a JSON object."))
+    problems: list[Problem] = []
+    remote_id = _read(problems, REMOTE_ID, text_of, value.get(REMOTE_ID))
+    email = _read(problems, EMAIL, text_of, value.get(EMAIL))
+    reason = _read(problems, "reason", text_of, value.get("reason"))
+    subscriber_id = _read(problems, "subscriberId", _number_of, value.get("subscriberId"))
+    for name in value:
+        meant = _NEAR_MISSES.get(name.lower())
+        if meant is not None and name != meant:
+            problems.append(Problem("FIELD_UNKNOWN", f"The member is written {meant}, in exactly this case.", name))
+    if value.get("interests"):
+        problems.append(Problem("INVALID_VALUE", "This call stops or starts all mail; it takes no interests.",
+                                "interests"))
+    return StatusEntry(Identifier(subscriber_id, remote_id or None, email or None), reason or None,
+                       problems[0] if problems else None)
+
+
+def _number_of(value: Any) -> int | None:
+    text = text_of(value)
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueProblem("There is no subscriber of this id.")
+    return int(text)
 
 
 def _read(problems: list[Problem], name: str, convert: Any, value: Any) -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.domain.records import Counters, ImportOptions
 from gateway.errors import GatewayError
@@ -112,3 +114,11 @@ class RowError:
     code: str
     field: str | None
     message: str
+
+
+def request_of(options: Mapping[str, Any], label: str, media_type: str, encoding: str | None) -> UploadRequest:
+    """The request as its row keeps it."""
+    wanted = ImportOptions(options["mode"], options["emptyValue"], tuple(options["interests"]), options["dryRun"],
+                           options["detail"], label, options["integration"])
+    return UploadRequest(wanted, media_type, encoding == "gzip", options["charset"], options["delimiter"],
+                         tuple(options["columns"]))
