@@ -76,6 +76,34 @@ def apply_record(batch: Batch, index: int, record: SubscriberRecord) -> Outcome:
     return _store(batch, index, record, who, resolution, values)
 
 
+def end_link(batch: Batch, index: int, remote_id: str) -> Outcome:
+    """Ends a remote key of the sender: it was deleted or retired over there (ID-32). Not an unsubscribe.
+
+    The record leaves the sender's interests, keeps everything else, and is an orphan if no link is left.
+    """
+    directory = batch.directory
+    person = directory.holder(remote_id)
+    if person is None:
+        return Outcome(index, records.SKIPPED, "ID-32", remote_id=remote_id,
+                       problem=Problem("NOT_FOUND", "Nobody has this remote ID.", "remoteId"))
+    key = person.keys[(directory.integration_id, remote_id)]
+    if key.ended_at is not None:
+        return Outcome(index, records.UNCHANGED, "ID-32", person.subscriber_id, remote_id, person.email, "remoteId")
+    key.ended_at, key.is_changed = batch.now, True
+    changes: Changes = {"link": ("live", "ended")}
+    live = [integration_id for (integration_id, _), other in person.keys.items() if other.ended_at is None]
+    if directory.integration_id not in live:
+        for row in person.memberships:
+            if row.until is None:
+                row.until, row.is_changed = batch.now, True
+    if not live:
+        person.orphan = True
+        changes["orphan"] = ("false", "true")
+    _touch(batch, person)
+    return Outcome(index, records.UPDATED, "ID-32", person.subscriber_id, remote_id, person.email, "remoteId",
+                   changes=changes)
+
+
 def note(batch: Batch, record: SubscriberRecord) -> None:
     """Adds whom the record names to ``batch.seen`` and changes nothing else."""
     who = read_identity(record, batch.max_email)

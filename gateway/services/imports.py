@@ -15,7 +15,7 @@ from gateway.db.queries.batches import SourceRow
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
-from gateway.domain.applying import Batch, apply_record, note
+from gateway.domain.applying import Batch, apply_record, end_link, note
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.fields import fold
 from gateway.domain.interests import Interests
@@ -177,22 +177,43 @@ def finish(unit: Unit, context: ImportContext, *, released: bool = False) -> int
     return len(leaving)
 
 
+def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> list[Outcome]:
+    """Ends these links of the sender's integration (ID-32): people leave its interests, and who has no other
+    link becomes an orphan, with status, flag and history kept. Ending one twice changes nothing.
+    """
+    locks.lock_brand(unit.connection, unit.brand_id)
+    named = [SubscriberRecord(remote_id) for remote_id in remote_ids]
+    with _undone_if(unit, context.options.dry_run):
+        directory = _picture(unit, context, named, with_memberships=True)
+        batch = _batch(unit, context, (), directory)
+        outcomes = [end_link(batch, at, remote_id) for at, remote_id in enumerate(remote_ids)]
+        _write(unit, context, directory)
+    _record(unit, context, outcomes)
+    return outcomes
+
+
 def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
            first_index: int) -> list[Outcome]:
-    directory = _picture(unit, context, records)
+    names_interests = bool(context.options.interests) or any(r.add_interests or r.remove_interests for r in records)
+    directory = _picture(unit, context, records, with_memberships=names_interests)
     batch = _batch(unit, context, records, directory)
     outcomes = [apply_record(batch, first_index + at, record) for at, record in enumerate(records)]
+    _write(unit, context, directory)
+    context.seen |= batch.seen
+    return outcomes
+
+
+def _write(unit: Unit, context: ImportContext, directory: Directory) -> None:
     people_write.write_people(unit.connection, unit.brand_id, list(directory.touched.values()), directory.merges,
                               context.value_source_id, unit.now)
     for merged in directory.merges:
         events.add(unit.connection, unit.brand_id, NewEvent(
             MERGED, unit.now, f"merge:{context.upload_id}:{merged.loser_id}", subscriber_id=merged.survivor_id,
             remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id}), unit.now)
-    context.seen |= batch.seen
-    return outcomes
 
 
-def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> Directory:
+def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord], *,
+             with_memberships: bool = False) -> Directory:
     """Everything that is known of the keys and addresses of these records."""
     remote_ids: set[str] = set()
     emails: set[str] = set()
@@ -204,7 +225,7 @@ def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRec
         if isinstance(email, str):
             emails.add(email)
     found = identities.people(unit.connection, unit.brand_id, context.integration_id, remote_ids, emails)
-    if found and (context.options.interests or any(r.add_interests or r.remove_interests for r in records)):
+    if found and with_memberships:
         identities.add_memberships(unit.connection, found, context.value_source_id)
     directory = Directory(context.integration_id, _ids(unit, len(records)).__next__, context.may_change_addresses)
     for person in found.values():

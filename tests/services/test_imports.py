@@ -139,3 +139,25 @@ def test_1001_records_are_refused(world):
         push(world, *[rec(None, f"p{n}@example.org") for n in range(1001)])
     assert refused.value.code == "TOO_MANY_RECORDS"
     assert rows(world, "subscriber") == []
+
+
+def test_end_links_makes_an_orphan_that_the_same_key_revives(world):
+    """ID-32, ID-34, ID-P5."""
+    actor = world.actor("ams")
+    first = one(world, rec("17", "ann@example.org"), actor, interests=("News",))
+    with world.unit(actor) as unit:
+        context = imports.prepare(unit, ImportOptions(), imports.open_upload(unit, ImportOptions()))
+        (ended,) = imports.end_links(unit, context, ["17"])
+        (again,) = imports.end_links(unit, context, ["17"])
+    assert (ended.status, ended.rule, again.status) == ("updated", "ID-32", "unchanged")
+    assert person(world, first.subscriber_id)["orphan"]
+    assert all(row["until"] is not None for row in rows(world, "membership"))
+
+    updated = one(world, rec(None, "ann@example.org", FirstName="Ann"))
+    assert (updated.status, updated.rule) == ("updated", "ID-15")
+    assert [warning.code for warning in updated.warnings] == ["ORPHAN"]
+    assert person(world, first.subscriber_id)["orphan"]
+
+    revived = one(world, rec("17", "ann@example.org"), actor)
+    assert (revived.status, revived.subscriber_id) == ("updated", first.subscriber_id)
+    assert not person(world, first.subscriber_id)["orphan"]
