@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from gateway.clock import instant
@@ -54,44 +55,52 @@ def escape(text: str) -> str:
 def writer(kind: type[Record]) -> Write:
     """The function that writes a value of a complex type: its members in the order of the schema."""
     members = kind.get_flat_type_info(kind)
-    writers = [member(name, declared) for name, declared in members.items()]
+    plan = [member(name, declared) for name, declared in members.items()]
     known = frozenset(members)
 
     def write(values: Values, add: Add) -> None:
         if not known.issuperset(values):
             raise KeyError(f"{kind.__name__} has no member {sorted(set(values) - known)[0]}")
-        for one in writers:
-            one(values, add)
+        get = values.get
+        for one in plan:  # one loop instead of a call a member: a page has 100,000 of them
+            value = get(one.name)
+            if value is None:
+                if one.mandatory:
+                    raise ValueError(f"the answer's member {one.name} is mandatory and has no value")
+            elif one.many:
+                for each in value:
+                    one.write(each, add)
+            elif one.text is not None:
+                add(f"{one.start}{one.text(value)}{one.end}")
+            else:
+                one.write(value, add)
 
     return write
 
 
-def member(name: str, declared: type) -> Callable[[Values, Add], None]:
-    """The function that writes one member out of a mapping."""
-    write = element(name, declared)
+@dataclass(frozen=True, slots=True)
+class Member:
+    """How one member is written."""
+
+    name: str
+    start: str
+    end: str
+    mandatory: bool
+    many: bool
+    text: Callable[[Any], str] | None
+    """How a simple value becomes text."""
+
+    write: Write
+    """Writes one value as an element, simple or not."""
+
+
+def member(name: str, declared: type) -> Member:
+    """How the member ``name`` of the declared type is written."""
+    start, end, text = f"<{name}>", f"</{name}>", text_of(declared)
     many = declared.Attributes.max_occurs > 1
     mandatory = declared.Attributes.min_occurs > 0
-
-    def write_one(values: Values, add: Add) -> None:
-        value = values.get(name)
-        if value is not None:
-            write(value, add)
-        elif mandatory:
-            raise ValueError(f"the answer's member {name} is mandatory and has no value")
-
-    def write_many(values: Values, add: Add) -> None:
-        for value in values.get(name) or ():
-            write(value, add)
-
-    return write_many if many else write_one
-
-
-def element(name: str, declared: type) -> Write:
-    """The function that writes one value as an element."""
-    start, end = f"<{name}>", f"</{name}>"
-    text = text_of(declared)
     if text is not None:
-        return lambda value, add: add(start + text(value) + end)
+        return Member(name, start, end, mandatory, many, text, lambda value, add: add(f"{start}{text(value)}{end}"))
     inner = writer(declared.__orig__ or declared)
 
     def write(value: Values, add: Add) -> None:
@@ -99,7 +108,7 @@ def element(name: str, declared: type) -> Write:
         inner(value, add)
         add(end)
 
-    return write
+    return Member(name, start, end, mandatory, many, None, write)
 
 
 def text_of(declared: type) -> Callable[[Any], str] | None:

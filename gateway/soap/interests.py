@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.domain.records import InterestFilter
 from gateway.services import interests
 from gateway.services.gateway import Unit
+from gateway.services.interests import InterestFilter
 from gateway.soap import convert
 from gateway.soap.encode import Values
 from gateway.soap.operation import FIND, WRITE, operation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,17 @@ from gateway.services.gateway import Gateway, Unit
 from gateway.soap import auth
 from gateway.soap.encode import ANSWER, response
 from gateway.soap.operation import ACT, FIND, FREE, READ, Operation
+from gateway.spynekit.canonical import canonical
 from gateway.spynekit.codec import raw_answer
 
 MAX_ANSWER_CHARS = 7 * 1024 * 1024
 """A page is cut before its answer could pass 8 MiB (SOAP-71)."""
 
 KEY_MEMBER = "clientRequestId"
-XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
+KEY_ELEMENT = re.compile(rb"<((?:[^<>:]*:)?clientRequestId)>[^<]*</\1>")
+KEY_WITHIN = 8192
+"""The key is the request's first member, and at most 255 characters long or refused."""
+
 NOT_REPLAYED, REPLAYED = "<replayed>false</replayed>", "<replayed>true</replayed>"
 REPLAYED_EXTRA = "<extra><name>replayed</name><value>true</value></extra>"
 HEAD_CHARS = 1000
@@ -129,25 +133,6 @@ def as_replayed(xml: str, request_id: str) -> str:
 
 
 def fingerprint(entry: Any) -> str:
-    """A hash of the request element: names, values and their order; not prefixes, comments, blanks between elements,
-    or the key itself (SOAP-72). Credentials are in the header and so not in it."""
-    digest = hashlib.sha256()
-    for line in lines(entry):
-        digest.update(line.encode())
-    return digest.hexdigest()
-
-
-def lines(entry: Any) -> Iterator[str]:
-    """The elements in document order, each with its depth-free name and, if it has no children, its value.
-
-    The schema makes the sequence unambiguous: which element may hold which is fixed by the names.
-    """
-    for element in entry.iter():
-        name = element.tag.rpartition("}")[2]
-        if name == KEY_MEMBER:
-            continue
-        if len(element):
-            yield f"{name}\0"
-        else:
-            nil = "~" if element.get(XSI_NIL, "").strip() in ("true", "1") else "="
-            yield f"{name}{nil}{element.text or ''}\0"
+    """A hash of the request element without the key itself (SOAP-72). Credentials are in the header, so not in it."""
+    data = canonical(entry)
+    return hashlib.sha256(KEY_ELEMENT.sub(b"", data[:KEY_WITHIN]) + data[KEY_WITHIN:]).hexdigest()
