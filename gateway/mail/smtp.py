@@ -16,13 +16,12 @@ from typing import Self
 
 from gateway.log import event
 from gateway.mail.smtp_url import SmtpUrl
+from gateway.mail.wire import data_form, helo_name, printable, reply_text
 
 log = logging.getLogger("gateway.mail")
 
-MAX_REPLY_CHARS = 500
 _ENHANCED = re.compile(r"([245]\.\d{1,3}\.\d{1,3})(?:\s|$)")
 _UNSAFE_IN_PATH = re.compile(r"[\x00-\x20<>\x7f\ud800-\udfff]")
-_BARE_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 class Verdict(StrEnum):
@@ -78,7 +77,7 @@ class SmtpConnection:
 
     def __init__(self, url: SmtpUrl, *, helo: str = "localhost", timeouts: Timeouts | None = None,
                  tls: ssl.SSLContext | None = None, messages_per_connection: int = 500) -> None:
-        self._url, self._helo = url, helo
+        self._url, self._helo = url, helo_name(helo)
         self._timeouts = timeouts or Timeouts()
         self._tls = tls
         self._limit = messages_per_connection
@@ -118,6 +117,20 @@ class SmtpConnection:
             self.drop()  # an interrupted conversation is of no use to the next message
             raise
 
+    @classmethod
+    def probe(cls, url: str, *, timeouts: Timeouts | None = None, tls: ssl.SSLContext | None = None) -> str | None:
+        """What keeps us from handing mail to this server (its stage and words), None when it is ready to take some.
+
+        Goes as far as TLS and login, then says QUIT; sends nothing. Raises ``SettingsError`` for a bad URL.
+        """
+        with cls(SmtpUrl.parse(url), timeouts=timeouts or Timeouts(10.0, 10.0, 10.0), tls=tls) as connection:
+            try:
+                connection._make_ready()
+            except _NoConnection as failure:
+                words = (f"{failure.outcome.stage}:", failure.outcome.code, failure.outcome.text)
+                return " ".join(str(word) for word in words if word)
+        return None
+
     def close(self) -> None:
         """Says QUIT and closes; harmless when there is no connection."""
         if self._smtp is not None:
@@ -155,12 +168,12 @@ class SmtpConnection:
                 self._smtp.login(self._url.user, self._url.password or "")
         except smtplib.SMTPResponseException as error:
             stage = "greeting" if stage == "connect" else stage
-            raise self._failed(stage, error.smtp_code, _text(error.smtp_error)) from None
+            raise self._failed(stage, error.smtp_code, reply_text(error.smtp_error)) from None
         except smtplib.SMTPException as error:
             stage = "greeting" if stage == "connect" else stage
-            raise self._failed(stage, None, _printable(str(error))) from None
+            raise self._failed(stage, None, printable(str(error))) from None
         except (OSError, UnicodeError) as error:  # certificates and timeouts too; a password that is not ASCII
-            raise self._failed(stage, None, _printable(str(error) or type(error).__name__)) from None
+            raise self._failed(stage, None, printable(str(error) or type(error).__name__)) from None
         return True
 
     def _failed(self, stage: str, code: int | None, text: str) -> _NoConnection:
@@ -206,7 +219,7 @@ class SmtpConnection:
     def _attempt(self, envelope_from: str, envelope_to: str, data: bytes,
                  before_body: Callable[[], None]) -> Outcome | None:
         """One try on the connection there is; None when it was lost before the server answered anything."""
-        wire = _wire_form(data)
+        wire = data_form(data)
         self._used += 1
         try:
             self._timeout(self._timeouts.command_s)
@@ -304,7 +317,7 @@ class SmtpConnection:
             code, text = self._smtp.getreply()
         except (OSError, smtplib.SMTPException):  # a line without end is one, too
             raise _Broken(stage) from None
-        return code, _text(text)
+        return code, reply_text(text)
 
 
 class _Broken(Exception):
@@ -313,20 +326,6 @@ class _Broken(Exception):
     def __init__(self, stage: str) -> None:
         super().__init__(stage)
         self.stage = stage
-
-
-def _wire_form(data: bytes) -> bytes:
-    """The message as DATA carries it: CRLF only, dots stuffed, the final dot (RFC 5321, 4.5.2).
-
-    A bare CR or LF would let text end the message on servers that take it for a line end.
-    """
-    pairs = data.count(b"\r\n")
-    if data.count(b"\n") != pairs or data.count(b"\r") != pairs:
-        data = _BARE_LINE_END.sub(b"\r\n", data)
-    if b"\r\n." in data:
-        data = data.replace(b"\r\n.", b"\r\n..")
-    return b"".join((b"." if data.startswith(b".") else b"", data, b"" if data.endswith(b"\r\n") else b"\r\n",
-                     b".\r\n"))
 
 
 def _was_idle_closed(outcome: Outcome | None) -> bool:
@@ -341,13 +340,3 @@ def _outcome(verdict: Verdict, stage: str, code: int | None, text: str) -> Outco
 
 def _lost(stage: str, verdict: Verdict) -> Outcome:
     return Outcome(verdict, None, None, "The connection was lost or the mail server fell silent.", stage)
-
-
-def _text(reply: bytes | str) -> str:
-    return _printable(reply.decode("utf-8", "replace") if isinstance(reply, bytes) else str(reply))
-
-
-def _printable(text: str) -> str:
-    """One line of at most 500 printable characters; servers put anything into their replies."""
-    text = text[:4 * MAX_REPLY_CHARS]
-    return "".join(c if c.isprintable() else " " for c in " ".join(text.split()))[:MAX_REPLY_CHARS]

@@ -16,6 +16,7 @@ from cryptography.x509.oid import NameOID
 from gateway.errors import SettingsError
 from gateway.mail.smtp import SmtpConnection, Timeouts, Verdict
 from gateway.mail.smtp_url import SmtpUrl
+from gateway.mail.wire import helo_name
 from tests.support.smtp_sink import SmtpSink
 
 BODY = b"Subject: x\r\n\r\nhello\r\n"
@@ -265,6 +266,24 @@ def test_an_untrusted_certificate_stops_everything(certificate, implicit):
         outcome = smtp.send(SENDER, "ada@example.org", BODY)
         assert (outcome.kind, outcome.stage) == (Verdict.NOT_TRIED, "connect" if implicit else "starttls")
         assert "certificate" in outcome.text.lower() and sink.messages == []
+
+
+@pytest.mark.parametrize(("host", "name"), [("news.example.org", "news.example.org"), ("127.0.0.1", "[127.0.0.1]"),
+                                            ("::1", "[IPv6:::1]"), ("k\u00f6ln.example", "xn--kln-sna.example")])
+def test_how_we_name_ourselves(host, name):
+    """RFC 5321 section 4.1.3."""
+    assert helo_name(host) == name
+
+
+def test_a_probe_goes_as_far_as_the_login(certificate):
+    """operator.md, `gateway doctor`: what is wrong with the mail server, without sending anything."""
+    server, client = certificate
+    with SmtpSink(tls=server, users={"user": "right"}) as sink:
+        assert SmtpConnection.probe(sink.url, tls=client) is None
+        assert SmtpConnection.probe(sink.url.replace("right", "wrong"), tls=client).startswith("auth: 535 5.7.8 wrong")
+        assert SmtpConnection.probe(sink.url).startswith("starttls: ")
+        sink.wait_until(lambda: not sink.open_connections)
+        assert sink.messages == []
 
 
 def test_starttls_that_is_not_offered_stops_everything(sink):
