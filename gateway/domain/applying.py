@@ -55,9 +55,8 @@ class Batch:
     seen: set[int] = field(default_factory=set)
 
 
-def apply_record(batch: Batch, index: int, record: SubscriberRecord) -> Outcome:
-    """Applies one record to the picture and says what became of it."""
-    who = read_identity(record, batch.max_email)
+def apply_record(batch: Batch, index: int, record: SubscriberRecord, who: Identity | Problem) -> Outcome:
+    """Applies one record to the picture and says what became of it; ``who`` is :func:`read_identity` of it."""
     if isinstance(who, Problem):
         _note_unread(batch, record)
         return _failed(index, record, _RULES_OF_READING.get(who.field or ""), who)
@@ -104,9 +103,8 @@ def end_link(batch: Batch, index: int, remote_id: str) -> Outcome:
                    changes=changes)
 
 
-def note(batch: Batch, record: SubscriberRecord) -> None:
+def note(batch: Batch, record: SubscriberRecord, who: Identity | Problem) -> None:
     """Adds whom the record names to ``batch.seen`` and changes nothing else."""
-    who = read_identity(record, batch.max_email)
     if isinstance(who, Problem):
         _note_unread(batch, record)
     else:

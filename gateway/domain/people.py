@@ -7,7 +7,7 @@ Nothing here decides: :mod:`gateway.domain.identity` and :mod:`gateway.domain.ap
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from gateway.domain.suppression import AddressFacts, blocked_by
@@ -72,7 +72,10 @@ class Person:
     @property
     def flagged(self) -> bool:
         """Whether an integration asked not to mail this person; an ended key still counts (ID-32, ID-45)."""
-        return any(key.flagged for key in self.keys.values())
+        for key in self.keys.values():  # a loop: this is asked for every record of every batch
+            if key.flagged:
+                return True
+        return False
 
 
 @dataclass(slots=True)
@@ -142,11 +145,13 @@ class Directory:
 
     def blockers(self, person: Person) -> tuple[str, ...]:
         """The facts that block mail to the person now (ID-46)."""
-        facts = self.facts.get(person.email, NO_FACTS) if person.email is not None else NO_FACTS
-        neighbours: Iterable[Person] = self.at_address.get(person.email or "", ())
+        facts = self.facts.get(person.email or "", NO_FACTS)
+        neighbours: Sequence[Person] = self.at_address.get(person.email or "", ())
+        flagged = person.flagged or (len(neighbours) > 1 and any(neighbour.flagged for neighbour in neighbours))
+        if facts is NO_FACTS and not flagged and person.opted_out_at is None and not person.orphan:
+            return ()
         return blocked_by(
-            opted_out=facts.opted_out_at is not None or person.opted_out_at is not None,
-            flagged=any(neighbour.flagged for neighbour in neighbours) or person.flagged,
+            opted_out=facts.opted_out_at is not None or person.opted_out_at is not None, flagged=flagged,
             bounced=facts.bounced_at is not None, orphan=person.orphan)
 
     def _leave_address(self, person: Person) -> None:

@@ -65,6 +65,7 @@ def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_va
         return Problem("FIELD_TOO_LONG", f"A record has at most {MAX_FIELDS_PER_RECORD} fields. Send fewer.", None)
     given: dict[str, str | None] = {}
     unknown: list[str] = []
+    suspect = holds_forbidden("".join([text for text in values.values() if text]))
     for name, text in values.items():
         known = catalogue.find(name)
         if known is None:
@@ -74,10 +75,13 @@ def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_va
             unknown.append(name)
             continue
         if text is not None:
-            read = _convert(known, text) if text else text
-            if isinstance(read, Problem):
-                return read
-            text = read
+            if suspect and holds_forbidden(text):
+                return forbidden_character(known.name)
+            if text and (known.kind != "text" or len(text) > known.max_length or "\r" in text):
+                read = _convert(known, text)
+                if isinstance(read, Problem):
+                    return read
+                text = read
         if text == "":
             if empty_value != CLEAR:
                 continue

@@ -15,13 +15,14 @@ from gateway.db.queries.batches import SourceRow
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
-from gateway.domain.applying import Batch, apply_record, end_link, note
+from gateway.domain.applying import Batch, apply_record, end_link, note, read_identity
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.fields import fold
+from gateway.domain.identity import Identity
 from gateway.domain.interests import Interests
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
-from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, SubscriberRecord
+from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.values import CREATE, FAIL, WARN, Catalogue, Field
 from gateway.errors import GatewayError
 from gateway.services.interests import may_create, resolve_names
@@ -151,9 +152,10 @@ def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[Subscriber
 
 def recognise(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> None:
     """Adds the people whom these records name to ``context.seen``; changes nothing. For resuming a ReplaceAll."""
-    batch = _batch(unit, context, records, _picture(unit, context, records))
-    for record in records:
-        note(batch, record)
+    read = [read_identity(record, context.max_email) for record in records]
+    batch = _batch(unit, context, records, _picture(unit, context, records, read))
+    for record, who in zip(records, read, strict=True):
+        note(batch, record, who)
     context.seen |= batch.seen
 
 
@@ -182,9 +184,9 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> 
     link becomes an orphan, with status, flag and history kept. Ending one twice changes nothing.
     """
     locks.lock_brand(unit.connection, unit.brand_id)
-    named = [SubscriberRecord(remote_id) for remote_id in remote_ids]
+    named = [Identity(remote_id, None) for remote_id in remote_ids]
     with _undone_if(unit, context.options.dry_run):
-        directory = _picture(unit, context, named, with_memberships=True)
+        directory = _picture(unit, context, (), named, with_memberships=True)
         batch = _batch(unit, context, (), directory)
         outcomes = [end_link(batch, at, remote_id) for at, remote_id in enumerate(remote_ids)]
         _write(unit, context, directory)
@@ -195,9 +197,11 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> 
 def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
            first_index: int) -> list[Outcome]:
     names_interests = bool(context.options.interests) or any(r.add_interests or r.remove_interests for r in records)
-    directory = _picture(unit, context, records, with_memberships=names_interests)
+    read = [read_identity(record, context.max_email) for record in records]
+    directory = _picture(unit, context, records, read, with_memberships=names_interests)
     batch = _batch(unit, context, records, directory)
-    outcomes = [apply_record(batch, first_index + at, record) for at, record in enumerate(records)]
+    outcomes = [apply_record(batch, first_index + at, record, who)
+                for at, (record, who) in enumerate(zip(records, read, strict=True))]
     _write(unit, context, directory)
     context.seen |= batch.seen
     return outcomes
@@ -212,26 +216,37 @@ def _write(unit: Unit, context: ImportContext, directory: Directory) -> None:
             remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id}), unit.now)
 
 
-def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord], *,
-             with_memberships: bool = False) -> Directory:
-    """Everything that is known of the keys and addresses of these records."""
+def _picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
+             read: Sequence[Identity | Problem], *, with_memberships: bool = False) -> Directory:
+    """Everything that is known of the keys and addresses that these records name."""
     remote_ids: set[str] = set()
     emails: set[str] = set()
-    for record in records:
-        remote_id = normalise_remote_id(record.remote_id)
-        if isinstance(remote_id, str):
-            remote_ids.add(remote_id)
-        email = normalise(record.email, context.max_email) if record.email else None
-        if isinstance(email, str):
-            emails.add(email)
+    for who in read:
+        if isinstance(who, Identity):
+            if who.remote_id is not None:
+                remote_ids.add(who.remote_id)
+            if who.email is not None:
+                emails.add(who.email)
+    for record in (record for record, who in zip(records, read, strict=False) if isinstance(who, Problem)):
+        _add_readable(record, context.max_email, remote_ids, emails)
     found = identities.people(unit.connection, unit.brand_id, context.integration_id, remote_ids, emails)
     if found and with_memberships:
         identities.add_memberships(unit.connection, found, context.value_source_id)
-    directory = Directory(context.integration_id, _ids(unit, len(records)).__next__, context.may_change_addresses)
+    directory = Directory(context.integration_id, _ids(unit, len(read)).__next__, context.may_change_addresses)
     for person in found.values():
         directory.add(person)
     directory.facts = identities.address_facts(unit.connection, unit.brand_id, emails | directory.at_address.keys())
     return directory
+
+
+def _add_readable(record: SubscriberRecord, max_email: int, remote_ids: set[str], emails: set[str]) -> None:
+    """A record that fails may still name somebody, whom ReplaceAll then keeps."""
+    remote_id = normalise_remote_id(record.remote_id)
+    if isinstance(remote_id, str):
+        remote_ids.add(remote_id)
+    email = normalise(record.email, max_email) if record.email else None
+    if isinstance(email, str):
+        emails.add(email)
 
 
 def _ids(unit: Unit, count: int) -> Iterator[int]:
