@@ -65,14 +65,12 @@ def normalise(email: str, max_length: int = MAX_EMAIL) -> str | Problem:
     local, _, domain = address.rpartition("@")
     if "@" in local:
         return _invalid("The address has more than one @. Send exactly one address.")
-    made = _ascii_domain(domain)
-    if isinstance(made, Problem):
-        return made
     problem = _check_local(local)
     if problem is not None:
         return problem
-    if len(local) + 1 + len(made) > max_length:
-        return _invalid(f"The address is longer than {max_length} characters. Check that it is one address.")
+    made = _ascii_domain(domain, max_length - len(local) - 1)
+    if isinstance(made, Problem):
+        return made
     return f"{local}@{made}"
 
 
@@ -94,17 +92,19 @@ def _check_local(local: str) -> Problem | None:
     return None
 
 
-def _ascii_domain(domain: str) -> str | Problem:
+def _ascii_domain(domain: str, room: int) -> str | Problem:
     if not domain:
         return _invalid("The address has no domain. Send it as name@domain.")
     try:
         made = domain if domain.isascii() else domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return _invalid("The domain is not one. Correct its spelling.")
+    if len(made) > room:
+        return _invalid("The address is longer than this installation takes. Check that it is one address.")
     labels = made.split(".")
     if len(labels) < 2:
         return _invalid("The domain has no dot. Send it in full, as in name@example.org.")
-    if not all(_LABEL.fullmatch(label) for label in labels) or len(made) > 253:
+    if not all(_LABEL.fullmatch(label) for label in labels):
         return _invalid("The domain has an empty part or a character that domains do not have. Correct its spelling.")
     return made
 
