@@ -99,4 +99,4 @@ def _upsert(connection: Connection, brand_id: int, email: str, values: dict[str,
     insert = postgresql.insert if is_postgresql(connection) else sqlite.insert
     statement = insert(address_status).values(brand_id=brand_id, email=email, **values).on_conflict_do_update(
         index_elements=["brand_id", "email"], set_=values, where=where)
-    return connection.execute(statement).rowcount == 1
+    return connection.execute(statement.returning(address_status.c.email)).first() is not None
