@@ -1,0 +1,148 @@
+"""Which bulk imports wait or run, how far are they, and which of their rows failed?"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from gateway.db.models.imports import decision, upload
+from gateway.db.models.subscribers import field
+from gateway.domain.paging import Window
+from gateway.domain.records import FAILED as ROW_FAILED
+from gateway.domain.upload import QUEUED, RUNNING, JobFilter, RowError
+
+_OPEN = (QUEUED, RUNNING)
+_BULK = upload.c.sha256.is_not(None)  # a synchronous call has an upload row too, but no file
+
+
+def insert(connection: Connection, **values: Any) -> int:
+    """A new upload; answers its id."""
+    return connection.execute(sa.insert(upload).values(**values).returning(upload.c.id)).scalar_one()
+
+
+def get(connection: Connection, brand_id: int, upload_id: int) -> sa.Row | None:
+    """The bulk import of this id in this brand."""
+    return connection.execute(sa.select(upload).where(
+        upload.c.brand_id == brand_id, upload.c.id == upload_id, _BULK)).one_or_none()
+
+
+def twins(connection: Connection, brand_id: int, actor: str, sha256: str) -> Sequence[sa.Row]:
+    """The waiting or running imports of the same sender with the same content (PUSH-75), oldest first."""
+    return connection.execute(sa.select(upload).where(
+        upload.c.finished_at.is_(None), upload.c.state.in_(_OPEN), upload.c.brand_id == brand_id,
+        upload.c.actor == actor, upload.c.sha256 == sha256).order_by(upload.c.id)).all()
+
+
+def count_open(connection: Connection, brand_id: int, actor: str) -> int:
+    """How many imports of this sender wait or run."""
+    return connection.execute(sa.select(sa.func.count()).where(
+        upload.c.finished_at.is_(None), upload.c.state.in_(_OPEN), upload.c.brand_id == brand_id,
+        upload.c.actor == actor, _BULK)).scalar_one()
+
+
+def find(connection: Connection, brand_id: int, wanted: JobFilter, window: Window) -> Sequence[sa.Row]:
+    """Bulk imports of the brand in (queued, id) order, at most ``window.size + 1`` of them."""
+    query = sa.select(upload).where(upload.c.brand_id == brand_id, _BULK, upload.c.queued_at < window.upper)
+    if window.since is not None:
+        query = query.where(upload.c.queued_at >= window.since)
+    if window.after is not None:
+        query = query.where(_later(window.after))
+    if wanted.state is not None:
+        query = query.where(upload.c.state == wanted.state)
+    return connection.execute(query.order_by(upload.c.queued_at, upload.c.id).limit(window.size + 1)).all()
+
+
+def row_errors(connection: Connection, brand_id: int, upload_id: int, window: Window) -> list[RowError]:
+    """The failed rows of an import in the order read, at most ``window.size + 1`` of them.
+
+    The window's upper bound is not needed: one worker at a time writes them, so none can appear before another.
+    """
+    query = sa.select(decision).where(
+        decision.c.brand_id == brand_id, decision.c.upload_id == upload_id, decision.c.status == ROW_FAILED)
+    if window.after is not None:
+        query = query.where(decision.c.id > window.after[1])
+    rows = connection.execute(query.order_by(decision.c.id).limit(window.size + 1))
+    return [RowError(row.id, row.recorded_at, row.row_number + 1, row.line, row.remote_id, row.email, row.code,
+                     row.field, row.message) for row in rows]
+
+
+def claim(connection: Connection, brand_id: int, upload_id: int, owner: str, now: dt.datetime,
+          until: dt.datetime) -> sa.Row | None:
+    """Takes the import for one worker until ``until``, or answers None.
+
+    None when it has ended, another worker's lease holds, or an older import of the same integration has
+    not ended: those run in the order of arrival (PUSH-64).
+    """
+    older = upload.alias("older")
+    earlier = sa.exists().where(
+        older.c.finished_at.is_(None), older.c.state.in_(_OPEN), older.c.brand_id == brand_id,
+        older.c.integration_id == upload.c.integration_id, older.c.id < upload.c.id)
+    return connection.execute(
+        sa.update(upload).where(upload.c.id == upload_id, upload.c.brand_id == brand_id, upload.c.state.in_(_OPEN),
+                                _free(now), ~earlier)
+        .values(state=RUNNING, lease_owner=owner, lease_until=until, attempts=upload.c.attempts + 1,
+                started_at=sa.func.coalesce(upload.c.started_at, sa.bindparam("now", now, upload.c.started_at.type)))
+        .returning(*upload.c)).one_or_none()
+
+
+def hold(connection: Connection, upload_id: int, owner: str, until: dt.datetime) -> bool:
+    """Renews the lease; False when the import was cancelled or another worker has it: then stop."""
+    return _update(connection, upload_id, owner, {"lease_until": until})
+
+
+def record(connection: Connection, upload_id: int, owner: str, values: Mapping[str, Any]) -> bool:
+    """Stores counters, checkpoint or end of the import in the name of ``owner``; False when the lease is lost."""
+    return _update(connection, upload_id, owner, values)
+
+
+def set_state(connection: Connection, brand_id: int, upload_id: int, was: str, values: Mapping[str, Any]) -> bool:
+    """Changes an import that is still in state ``was``; False when it is not."""
+    return connection.execute(sa.update(upload).where(
+        upload.c.id == upload_id, upload.c.brand_id == brand_id, upload.c.state == was).values(**values)).rowcount == 1
+
+
+def due(connection: Connection, now: dt.datetime) -> list[tuple[int, int]]:
+    """(brand, id) of the oldest open import of each integration, where no worker has it."""
+    oldest = sa.select(sa.func.min(upload.c.id)).where(
+        upload.c.finished_at.is_(None), upload.c.state.in_(_OPEN)).group_by(upload.c.brand_id, upload.c.integration_id)
+    rows = connection.execute(sa.select(upload.c.brand_id, upload.c.id).where(
+        upload.c.id.in_(oldest), _free(now)).order_by(upload.c.id))
+    return [(row.brand_id, row.id) for row in rows]
+
+
+def next_open(connection: Connection, brand_id: int, integration_id: int) -> int | None:
+    """The oldest open import of the integration."""
+    return connection.execute(sa.select(sa.func.min(upload.c.id)).where(
+        upload.c.finished_at.is_(None), upload.c.state.in_(_OPEN), upload.c.brand_id == brand_id,
+        upload.c.integration_id == integration_id)).scalar()
+
+
+def spool_names(connection: Connection) -> set[str]:
+    """The files of all imports that have not ended for good."""
+    return set(connection.execute(sa.select(upload.c.spool_name).where(
+        upload.c.finished_at.is_(None), upload.c.spool_name.is_not(None))).scalars())
+
+
+def known_fields(connection: Connection, brand_id: int) -> dict[str, str]:
+    """Folded name -> name of the brand's fields."""
+    return {row.folded: row.name for row in connection.execute(
+        sa.select(field.c.folded, field.c.name).where(field.c.brand_id == brand_id))}
+
+
+def _later(after: tuple[dt.datetime, int]) -> sa.ColumnElement[bool]:
+    at, row_id = after
+    return sa.or_(upload.c.queued_at > at, sa.and_(upload.c.queued_at == at, upload.c.id > row_id))
+
+
+def _free(now: dt.datetime) -> sa.ColumnElement[bool]:
+    return sa.or_(upload.c.lease_until.is_(None), upload.c.lease_until <= now)
+
+
+def _update(connection: Connection, upload_id: int, owner: str, values: Mapping[str, Any]) -> bool:
+    return connection.execute(sa.update(upload).where(
+        upload.c.id == upload_id, upload.c.state == RUNNING, upload.c.lease_owner == owner)
+        .values(**values)).rowcount == 1

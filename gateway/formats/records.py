@@ -1,0 +1,36 @@
+"""Which reader turns this file into records? (PUSH-57)"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gateway.domain.records import SubscriberRecord
+from gateway.domain.upload import CSV, NDJSON, UploadRequest
+from gateway.errors import GatewayError
+from gateway.formats import ndjson
+from gateway.formats.csv import CsvReader
+from gateway.formats.encoding import decode, lines
+
+
+@dataclass(frozen=True, slots=True)
+class RecordStream:
+    """The records of a file, once, in flat memory. ``unmapped`` are columns whose values go nowhere."""
+
+    records: Iterator[SubscriberRecord]
+    unmapped: tuple[str, ...] = ()
+
+
+def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: Mapping[str, str]) -> RecordStream:
+    """The stream of the unpacked ``blocks``; ``known_fields``: folded name -> name of the brand's fields.
+
+    Raises ``INVALID_REQUEST`` or ``LIMIT_EXCEEDED`` for a header that cannot be used (PUSH-69) and
+    ``UNSUPPORTED_MEDIA_TYPE`` for another format; a bad row is a record with a problem.
+    """
+    texts = lines(decode(blocks, request.charset))
+    if request.media_type == CSV:
+        reader = CsvReader(texts, known_fields, request.delimiter, request.columns)
+        return RecordStream(iter(reader), reader.plan.unmapped)
+    if request.media_type == NDJSON:
+        return RecordStream(ndjson.read(texts))
+    raise GatewayError("UNSUPPORTED_MEDIA_TYPE", f"There is no reader for {request.media_type}.")

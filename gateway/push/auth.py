@@ -1,0 +1,52 @@
+"""Who is calling, and may they? (PUSH-1, PUSH-2)"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import replace
+
+from flask import g, request
+
+from gateway.domain.accounts import Actor
+from gateway.services import accounts
+from gateway.services.gateway import Gateway
+
+_HEADERS = ("ApiKey", "X-Api-Key")
+_IN_URL = frozenset({"apikey", "xapikey", "key", "accesstoken", "authorization", "bearer"})
+
+
+def authenticate(gateway: Gateway) -> Actor:
+    """The actor of the request's API key.
+
+    Raises ``NOT_AUTHENTICATED``, with one text, for a key that is missing, wrong, given in the URL, or given
+    twice in different words.
+    """
+    keys = {request.headers[name].strip() for name in _HEADERS if name in request.headers}
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        keys.add(token.strip())
+    in_url = any(name.lower().replace("-", "").replace("_", "") in _IN_URL for name in request.args)
+    key = keys.pop() if len(keys) == 1 and not in_url else ""  # "" is looked up like any other: no key has its hash
+    return replace(accounts.authenticate_key(gateway, key, remote_address(gateway), "push"), request_id=g.request_id)
+
+
+def require(scope: str) -> None:
+    """Raises ``NOT_ALLOWED`` naming the scope that the key does not have."""
+    g.actor.require(scope)
+
+
+def remote_address(gateway: Gateway) -> str:
+    """The caller's address; of X-Forwarded-For as much is believed as trusted proxies wrote."""
+    address = request.environ.get("REMOTE_ADDR", "")
+    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
+    while forwarded and _trusted(gateway, address):
+        address = forwarded.pop()
+    return address
+
+
+def _trusted(gateway: Gateway, address: str) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in gateway.settings.trusted_proxies)

@@ -1,0 +1,250 @@
+"""How does a worker take an import job to its end, exactly once, whoever was killed before it? (PUSH-63..71)
+
+The row is the truth: a worker claims it under a lease, and every chunk commits its records, their outcomes, the
+counters and the checkpoint together. Whoever comes next skips as many records as the checkpoint says.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from itertools import chain, islice
+from typing import Any
+
+from gateway.db.queries import locks
+from gateway.db.queries import uploads as stored
+from gateway.domain import upload as rules
+from gateway.domain.accounts import Actor, system_actor
+from gateway.domain.records import REPLACE_ALL, Counters, SubscriberRecord
+from gateway.domain.upload import UploadRequest
+from gateway.errors import GatewayError
+from gateway.formats.records import RecordStream, open_records
+from gateway.log import event
+from gateway.services import imports, integrations, spool
+from gateway.services.gateway import Gateway, Unit
+from gateway.services.imports import ImportContext
+
+log = logging.getLogger("gateway.imports")
+
+CHUNK_ROWS = 2000
+LEASE = dt.timedelta(seconds=60)
+MAX_ATTEMPTS = 5
+"""Claims in a row that stored nothing before the job is given up."""
+
+MAX_NAMED_COLUMNS = 20
+
+
+class _LostLease(Exception):
+    """The job was cancelled, or another worker has it: this one stops, and its open transaction is undone."""
+
+
+@dataclass(slots=True)
+class _Run:
+    """A claimed job in the hands of this worker."""
+
+    gateway: Gateway
+    actor: Actor
+    upload_id: int
+    integration_id: int
+    owner: str
+    request: UploadRequest
+    counters: Counters
+    rows_done: int
+    spool_name: str
+    attempts: int
+    position: list[int] = field(default_factory=lambda: [0])  # bytes of the file read so far
+    unread: int = 0  # rows that nobody can say whom they mean
+
+
+def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
+               stopping: Callable[[], bool] = lambda: False) -> None:
+    """Works on the job until its end, or until ``stopping`` says so after a chunk; may be called any number of times.
+
+    Does nothing for a job that has ended, is in another worker's hands, or must wait for an older one of the same
+    integration (PUSH-64). Raises what a later call may get over (``UNAVAILABLE``, our own faults); the job then waits
+    for it, and is ``failed`` after five claims that stored nothing. A dry run undoes every chunk, so that nobody waits
+    for it: a new person who comes again in a later chunk counts as created once more.
+    """
+    run = _claim(gateway, brand_id, upload_id)
+    if run is None:
+        return
+    event(log, "import started", brand=brand_id, upload=upload_id, rows_done=run.rows_done, attempt=run.attempts)
+    try:
+        if run.attempts > MAX_ATTEMPTS:
+            _end(run, rules.GIVE_UP, message="The import failed several times in a row at the same place; an operator "
+                                             "has to look into it.")
+        elif not _work(run, stopping):
+            _release(run)
+    except _LostLease:
+        event(log, "import taken away", brand=brand_id, upload=upload_id)
+    except GatewayError as error:
+        if error.retryable:
+            _release(run)
+            raise
+        _refuse(run, error)
+    except Exception as error:  # the boundary of the background process: the job must not stay claimed
+        event(log, "import broke off", level=logging.ERROR, brand=brand_id, upload=upload_id,
+              error=type(error).__name__)
+        _release(run)
+        raise
+
+
+def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
+    """Reads and applies what is left; False when it was asked to stop before the end."""
+    with run.gateway.reading(run.actor) as unit:
+        known_fields = stored.known_fields(unit.connection, unit.brand_id)
+    blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip,
+                             position=run.position)
+    stream = _not_empty(run, open_records(blocks, run.request, known_fields))
+    context = _prepare(run, stream)
+    _pass_over(run, context, stream)
+    while chunk := list(islice(stream.records, CHUNK_ROWS)):
+        _apply(run, context, chunk)
+        if stopping():
+            return False
+    _finish(run, context)
+    return True
+
+
+def _not_empty(run: _Run, stream: RecordStream) -> RecordStream:
+    """The stream; raises ``INVALID_REQUEST`` for a ReplaceAll of nothing, before it makes an interest."""
+    if run.request.options.mode != REPLACE_ALL:
+        return stream
+    first = next(stream.records, None)
+    if first is None:
+        raise GatewayError("INVALID_REQUEST", "ReplaceAll without records would empty the interests. Send the complete "
+                                              "list.")
+    return replace(stream, records=chain([first], stream.records))
+
+
+def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
+    """What all chunks share; columns that go nowhere are one warning of the job, however many rows it has (PUSH-61)."""
+    with run.gateway.unit(run.actor) as unit:
+        _hold(run, unit)
+        if run.rows_done == 0 and stream.unmapped:
+            run.counters.warnings["FIELD_UNKNOWN"] = len(stream.unmapped)
+            names = ", ".join(f"'{name[:100]}'" for name in stream.unmapped[:MAX_NAMED_COLUMNS])
+            message = f"There is no field for these columns, so their values are not stored: {names}."
+            _record(run, unit, counters=asdict(run.counters), message=printable(message))
+        return imports.prepare(unit, run.request.options, run.upload_id)
+
+
+def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
+    """Skips what is stored already. ReplaceAll must know at the end whom all rows named, also those."""
+    left = run.rows_done
+    while left and (chunk := list(islice(stream.records, min(left, CHUNK_ROWS)))):
+        left -= len(chunk)
+        if context.options.mode == REPLACE_ALL:
+            run.unread += _count_unread(chunk)
+            with run.gateway.reading(run.actor) as unit:
+                imports.recognise(unit, context, chunk)
+
+
+def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord]) -> None:
+    """One chunk in one transaction: records, outcomes, counters, checkpoint."""
+    counters = Counters(**asdict(run.counters))
+    with run.gateway.unit(run.actor) as unit:
+        _hold(run, unit)
+        for outcome in imports.apply_chunk(unit, context, chunk, run.rows_done):
+            counters.add(outcome)
+        _record(run, unit, counters=asdict(counters), rows_done=run.rows_done + len(chunk),
+                bytes_done=run.position[0], attempts=0)
+    run.counters, run.rows_done = counters, run.rows_done + len(chunk)
+    run.unread += _count_unread(chunk)
+
+
+def _finish(run: _Run, context: ImportContext) -> None:
+    """The end of a complete file; with ReplaceAll the others leave in the transaction of the end (PUSH-55)."""
+    step = rules.END_WITH_ERRORS if run.counters.failed else rules.END_CLEAN
+    if context.options.mode != REPLACE_ALL or context.options.dry_run:
+        _end(run, step)
+    elif run.unread:
+        _end(run, step, message=f"Nobody was taken out of the interests, for {run.unread} rows could not be read and "
+                                "may mean members. Correct them and send the complete list again.")
+    else:
+        _end(run, step, before=lambda unit: imports.finish(unit, context))
+
+
+def _count_unread(chunk: Sequence[SubscriberRecord]) -> int:
+    return sum(1 for record in chunk if record.problem and not record.remote_id and not record.email)
+
+
+def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
+    owner = uuid.uuid4().hex
+    with gateway.unit(system_actor(brand_id)) as unit:
+        row = stored.claim(unit.connection, brand_id, upload_id, owner, unit.now, unit.now + LEASE)
+        if row is None:
+            return None
+        integration = integrations.get(unit, row.integration_id)
+    actor = Actor(brand_id, row.actor, row.door, frozenset(row.options["scopes"]), row.integration_id,
+                  integration.name, row.request_id or "")
+    request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
+    return _Run(gateway, actor, upload_id, row.integration_id, owner, request, Counters(**row.counters),
+                row.rows_done, row.spool_name, row.attempts)
+
+
+def _hold(run: _Run, unit: Unit) -> None:
+    """Takes the brand's turn, then renews the lease inside the chunk's transaction: cancelling waits for its end."""
+    locks.lock_brand(unit.connection, unit.brand_id)
+    _record(run, unit, lease_until=run.gateway.clock() + LEASE)
+
+
+def _record(run: _Run, unit: Unit, **values: Any) -> None:
+    if not stored.record(unit.connection, run.upload_id, run.owner, values):
+        raise _LostLease
+
+
+def _end(run: _Run, step: str, *, message: str | None = None,
+         before: Callable[[Unit], object] = lambda unit: None) -> None:
+    """Ends the job, wakes the next one of the integration, and removes the file if nobody can want it again.
+
+    ``before`` is done in the same transaction.
+    """
+    state = rules.next_state(rules.RUNNING, step)
+    final = state not in (rules.FAILED, rules.HELD)
+    with run.gateway.unit(run.actor) as unit:
+        _hold(run, unit)
+        before(unit)
+        values: dict[str, Any] = {"state": state, "lease_owner": None, "lease_until": None}
+        if message is not None:
+            values["message"] = message
+        if final:
+            # the others stay open: an operator or a release takes them up again
+            values |= {"finished_at": unit.now, "spool_name": None}
+        _record(run, unit, **values)
+        following = stored.next_open(unit.connection, unit.brand_id, run.integration_id)
+        if following is not None:
+            unit.ring("run_import", unit.brand_id, following)
+    if final:
+        spool.discard(run.gateway.settings.spool_dir, run.spool_name)
+    event(log, "import ended", brand=run.actor.brand_id, upload=run.upload_id, state=state, rows=run.rows_done)
+
+
+def _refuse(run: _Run, error: GatewayError) -> None:
+    """The content cannot be applied: rejected while nothing of it is, held by the brake, else failed."""
+    if error.code == "BRAKE_HELD":
+        step = rules.HOLD
+    else:
+        step = rules.REJECT if run.rows_done == 0 else rules.GIVE_UP
+    try:
+        _end(run, step, message=printable(f"{error.code}: {error.message}"))
+    except _LostLease:
+        event(log, "import taken away", brand=run.actor.brand_id, upload=run.upload_id)
+
+
+def _release(run: _Run) -> None:
+    """Lets another worker take the job at once; if even that fails, the lease ends by itself."""
+    try:
+        with run.gateway.unit(run.actor) as unit:
+            stored.record(unit.connection, run.upload_id, run.owner, {"lease_owner": None, "lease_until": None})
+    except GatewayError as error:
+        event(log, "import not released", level=logging.WARNING, upload=run.upload_id, code=error.code)
+
+
+
+def printable(text: str) -> str:
+    """The text without what no database can keep; it may quote a header that says anything (PUSH-6)."""
+    return "".join(char if char.isprintable() else "?" for char in text)

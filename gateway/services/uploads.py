@@ -1,0 +1,148 @@
+"""How does a file become an import job, and how does the job come to its end whatever dies on the way? (PUSH-58..75)"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, replace
+from typing import Any
+
+from gateway.db.queries import uploads as stored
+from gateway.domain import upload as rules
+from gateway.domain.accounts import system_actor
+from gateway.domain.addresses import holds_forbidden
+from gateway.domain.paging import Page, PageRequest
+from gateway.domain.records import REMOVE, REPLACE_ALL, Counters
+from gateway.domain.upload import JobFilter, JobView, RowError, RowErrorFilter, Spooled, UploadRequest
+from gateway.errors import GatewayError
+from gateway.services import imports, spool
+from gateway.services.gateway import Gateway, Unit
+from gateway.services.paging import close_page, open_window
+from gateway.services.uploadruns import run_import
+
+__all__ = ["accept", "cancel", "check", "due", "errors", "find", "get", "run_import", "tidy"]
+
+MAX_OPEN = 22  # 2 running and 20 waiting, of one credential (PUSH-13)
+ORPHAN_AGE_S = 3600.0
+_DELIMITER = re.compile(r'[^"\r\n\0]')
+
+
+def check(request: UploadRequest) -> None:
+    """Raises for a request that can be refused before its body is read: a code and its parameter."""
+    options = request.options
+    if options.mode in (REMOVE, REPLACE_ALL) and not options.interests:
+        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs an interest to act on.", field="interest")
+    if len(options.label) > 255:
+        raise GatewayError("FIELD_TOO_LONG", "The label has at most 255 characters.", field="source")
+    for name, text in (("source", options.label), *(("interest", each) for each in options.interests),
+                       *(("columns", each) for each in request.columns)):
+        if holds_forbidden(text):
+            raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.", field=name)
+    if _DELIMITER.fullmatch(request.delimiter) is None:
+        raise GatewayError("INVALID_REQUEST", "The delimiter is one character, and no quote or line end.",
+                           field="delimiter")
+
+
+def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool = True) -> JobView:
+    """A job for a body that lies on disk, in the caller's unit; rings for it.
+
+    With ``replay`` an open job of the same sender, content and options is answered instead, marked
+    ``replayed`` (PUSH-75): then the caller discards its file. Raises as :func:`check`, and
+    ``TOO_MANY_REQUESTS`` when too many jobs of the credential are open.
+    """
+    unit.actor.require("import")
+    check(request)
+    options = _written(unit, request)
+    if replay:
+        for row in stored.twins(unit.connection, unit.brand_id, unit.actor.label, spooled.sha256):
+            if (row.options, row.label, row.media_type, row.encoding) == (
+                    options, request.options.label, request.media_type, _encoding(request)):
+                return replace(_view(row), replayed=True)
+    if stored.count_open(unit.connection, unit.brand_id, unit.actor.label) >= MAX_OPEN:
+        raise GatewayError("TOO_MANY_REQUESTS", f"{MAX_OPEN} imports of these credentials wait or run. Wait for one "
+                                                "to end.", retry_after_s=60)
+    upload_id = stored.insert(
+        unit.connection, brand_id=unit.brand_id, door=unit.actor.door, actor=unit.actor.label,
+        integration_id=unit.actor.integration_id, label=request.options.label, options=options, state=rules.QUEUED,
+        media_type=request.media_type, encoding=_encoding(request), spool_name=spooled.name,
+        size_bytes=spooled.size_bytes, sha256=spooled.sha256, counters=asdict(Counters()),
+        request_id=unit.actor.request_id, queued_at=unit.now)
+    unit.ring("run_import", unit.brand_id, upload_id)
+    return get(unit, upload_id)
+
+
+def get(unit: Unit, upload_id: int) -> JobView:
+    """The job. Raises ``NOT_FOUND``."""
+    return _view(_row(unit, upload_id))
+
+
+def find(unit: Unit, wanted: JobFilter, request: PageRequest) -> Page[JobView]:
+    """A page of jobs, oldest first. The first page needs ``gateway.feed``. Raises as every bad page."""
+    window = open_window(unit, "imports", wanted, request)
+    rows = stored.find(unit.connection, unit.brand_id, wanted, window)
+    page = close_page(unit, "imports", wanted, window, rows, lambda row: (row.queued_at, row.id))
+    return Page(tuple(_view(row) for row in page.items), page.next_token, page.as_of)
+
+
+def errors(unit: Unit, upload_id: int, request: PageRequest) -> Page[RowError]:
+    """A page of the job's failed rows, in the order in which they were read. Raises ``NOT_FOUND``; else as `find`."""
+    _row(unit, upload_id)
+    wanted = RowErrorFilter(upload_id)
+    window = open_window(unit, "import errors", wanted, request)
+    rows = stored.row_errors(unit.connection, unit.brand_id, upload_id, window)
+    return close_page(unit, "import errors", wanted, window, rows, lambda row: (row.recorded_at, row.error_id))
+
+
+def cancel(unit: Unit, upload_id: int) -> JobView:
+    """Ends a job that waits or runs; a chunk in work still commits, or not, as a whole. What is stored stays.
+
+    Cancelling twice changes nothing. Raises ``NOT_FOUND``; ``STATE_CONFLICT`` naming the state of a job that ended.
+    """
+    unit.actor.require("import")
+    row = _row(unit, upload_id)
+    if row.state != rules.CANCELLED:
+        state = rules.next_state(row.state, rules.CANCEL)
+        values = {"state": state, "finished_at": unit.now, "lease_owner": None, "lease_until": None}
+        if not stored.set_state(unit.connection, unit.brand_id, upload_id, row.state, values):
+            raise GatewayError("STATE_CONFLICT", "The import has just changed its state; look again.", field="state")
+        # Its next in line may start; the file is removed by the sweep.
+        following = stored.next_open(unit.connection, unit.brand_id, row.integration_id)
+        if following is not None:
+            unit.ring("run_import", unit.brand_id, following)
+    return get(unit, upload_id)
+
+
+def due(gateway: Gateway) -> list[tuple[int, int]]:
+    """(brand, job) of what waits or lost its worker: what the sweep rings for."""
+    with gateway.reading(system_actor(0)) as unit:
+        return stored.due(unit.connection, unit.now)
+
+
+def tidy(gateway: Gateway) -> int:
+    """Removes files that no job wants: of cancelled jobs, and of requests that died; answers how many."""
+    with gateway.reading(system_actor(0)) as unit:
+        wanted = stored.spool_names(unit.connection)
+    return spool.tidy(gateway.settings.spool_dir, wanted, ORPHAN_AGE_S)
+
+
+def _row(unit: Unit, upload_id: int) -> Any:
+    row = stored.get(unit.connection, unit.brand_id, upload_id)
+    if row is None:
+        raise GatewayError("NOT_FOUND", "There is no import of this id.")
+    return row
+
+
+def _encoding(request: UploadRequest) -> str | None:
+    return "gzip" if request.gzip else None
+
+
+def _written(unit: Unit, request: UploadRequest) -> dict[str, Any]:
+    """What the worker must know besides the row's own columns."""
+    return {**imports.options_as_json(request.options), "integration": request.options.integration,
+            "charset": request.charset, "delimiter": request.delimiter, "columns": list(request.columns),
+            "scopes": sorted(unit.actor.scopes)}
+
+
+def _view(row: Any) -> JobView:
+    request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
+    return JobView(row.id, row.state, request.options, Counters(**row.counters), row.rows_done, row.bytes_done,
+                   row.queued_at, row.started_at, row.finished_at, row.message)

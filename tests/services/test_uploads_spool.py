@@ -1,0 +1,75 @@
+"""Bodies on disk: whole, or not there at all."""
+
+import gzip
+import hashlib
+import os
+
+import pytest
+
+from gateway.errors import GatewayError
+from gateway.services import spool
+
+
+def blocks_then(error, *blocks):
+    yield from blocks
+    raise error
+
+
+def test_body_is_kept_as_it_came(tmp_path):
+    """PUSH-58: size and SHA-256 of the wire; the folder is made when it is missing."""
+    data = b"email\na@example.org\n" * 10_000
+    folder = tmp_path / "spool"
+    kept = spool.receive(folder, [data[:7], data[7:]])
+    assert (kept.size_bytes, kept.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert (folder / kept.name).read_bytes() == data
+    position = [0]
+    assert b"".join(spool.blocks_of(folder, kept.name, gzip=False, position=position)) == data
+    assert position == [len(data)]
+
+
+def test_packed_body_stays_packed(tmp_path):
+    """PUSH-58, PUSH-4: unpacked on the way in only to look; the worker unpacks it again."""
+    packed = gzip.compress(b"email\na@example.org\n")
+    kept = spool.receive(tmp_path, [packed], gzip=True)
+    assert kept.size_bytes == len(packed)
+    assert b"".join(spool.blocks_of(tmp_path, kept.name, gzip=True, position=[0])) == b"email\na@example.org\n"
+
+
+@pytest.mark.parametrize(("blocks", "packed", "error"), [
+    (lambda: blocks_then(ConnectionError(), b"half"), False, ConnectionError),
+    (lambda: [gzip.compress(b"x" * 1000)[:-4]], True, GatewayError), (lambda: [b"plain"], True, GatewayError)])
+def test_broken_body_leaves_no_file(tmp_path, blocks, packed, error):
+    """PUSH-58: the sender goes away, or the packing is damaged."""
+    with pytest.raises(error):
+        spool.receive(tmp_path, blocks(), gzip=packed)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_limits(tmp_path, monkeypatch, packed):
+    """PUSH-5, PUSH-94: on the wire and unpacked; the limit runs along, it does not wait for the end."""
+    monkeypatch.setattr(spool, "MAX_WIRE_BYTES", 1000)
+    monkeypatch.setattr(spool, "MAX_INFLATED_BYTES", 2000)
+    endless = (b"x" * 100 for _ in iter(int, 1))
+    with pytest.raises(GatewayError) as refused:
+        spool.receive(tmp_path, [gzip.compress(b"x" * 5000)] if packed else endless, gzip=packed)
+    assert refused.value.code == "TOO_LARGE"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_tidy_removes_what_nobody_wants(tmp_path):
+    """A request that died leaves a file: it goes when it is old; a wanted or a young one stays."""
+    wanted, orphan, young = (spool.receive(tmp_path, [b"x"]).name for _ in range(3))
+    (tmp_path / "half.part").write_bytes(b"x")
+    for name in (wanted, orphan, "half.part"):
+        os.utime(tmp_path / name, (1, 1))
+    assert spool.tidy(tmp_path, {wanted}, 3600) == 2
+    assert {path.name for path in tmp_path.iterdir()} == {wanted, young}
+    assert spool.tidy(tmp_path / "missing", set(), 0) == 0
+
+
+def test_discard_twice(tmp_path):
+    """Removing what is gone is no error."""
+    kept = spool.receive(tmp_path, [b"x"])
+    spool.discard(tmp_path, kept.name)
+    spool.discard(tmp_path, kept.name)
