@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -96,23 +97,32 @@ def _sync(args: argparse.Namespace) -> int:
             app.accounts.require_brand(unit)
             found = app.integrations.get_by_name(unit, args.integration)
         report = app.sync.run(gateway, args.brand, found.integration_id, preview=args.preview, full=args.full)
-    facts = app.sync.facts(report)
-    _say(args, facts, "\n".join(f"{name}: {value}" for name, value in facts.items()))
+    facts = {"integration": report.integration, "state": report.state, "preview": report.preview, **report.counters}
+    if report.message:
+        facts["message"] = report.message
+    lines = [f"{name}: {value}" for name, value in facts.items()]
+    samples = {name: [asdict(sample) for sample in kept] for name, kept in report.samples.items()}
+    for name, kept in report.samples.items():
+        lines += [f"  {name}: {s.remote_id or '-'} {s.email or '-'} {s.detail}".rstrip() for s in kept]
+    _say(args, facts | {"samples": samples}, "\n".join(lines))
     return 0 if report.state in ("success", "skipped") else 1
 
 
 def _import(args: argparse.Namespace) -> int:
     def show(done: int, total: int) -> None:
         if sys.stderr.isatty():
-            print(f"\r{100 * done // max(total, 1):3d} %", end="" if done < total else "\n", file=sys.stderr)
+            share = done / max(total, 1)
+            print(f"\r[{'#' * int(40 * share):<40}] {share:4.0%}", end="", file=sys.stderr, flush=True)
 
     with closing(app.open_gateway(args.config)) as gateway:
         with gateway.reading(_operator(args)) as unit:
             app.accounts.require_brand(unit)
             found = app.integrations.get_by_name(unit, args.integration)
         actor = Actor(args.brand, "operator", "cli", frozenset(SCOPES), found.integration_id, args.integration)
-        job = app.uploads.import_file(gateway, actor, args.file, progress=show)
-    facts = app.uploads.facts(job)
+        job = app.fileimport.import_file(gateway, actor, args.file, interests=tuple(args.interest), progress=show)
+    if sys.stderr.isatty():
+        print(file=sys.stderr)
+    facts = app.fileimport.facts(job)
     _say(args, facts, "\n".join(f"{name}: {value}" for name, value in facts.items()))
     return 0 if job.state == "finished" else 1
 
@@ -198,6 +208,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--full", action="store_true", help="read everything, not only what changed")
     made = add(commands, "import", _import, "Import a file of subscribers.", branded=True)
     made.add_argument("--integration", default="api", metavar="NAME")
+    made.add_argument("--interest", action="append", default=[], metavar="NAME", help="joined by all; repeatable")
     made.add_argument("file", type=Path, metavar="FILE", help=".csv or .ndjson, plain or .gz")
     made = add(commands, "serve", _serve, "Serve all doors and run the background work.")
     made.add_argument("--host", default="127.0.0.1")

@@ -25,11 +25,11 @@ class Letter:
 
     def pixel(self) -> str:
         """The address of the image that counts an open."""
-        return self._link(r'<img[^>]+src="([^"]*/t/o/[^"]+)"')
+        return self._link(r'<img[^>]+src="([^"]*/t/[^"]+)"')
 
     def link(self) -> str:
         """The first tracked link."""
-        return self._link(r'href="([^"]*/t/c/[^"]+)"')
+        return self._link(r'href="([^"]*/t/[^"]+)"')
 
     def unsubscribe_url(self) -> str:
         """The https address of the List-Unsubscribe header."""

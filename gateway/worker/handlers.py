@@ -10,7 +10,7 @@ import dramatiq
 from dramatiq import Broker
 
 from gateway.log import event
-from gateway.services import housekeeping, sending, sync, uploads, writebacks
+from gateway.services import housekeeping, sending, sync, uploadruns, uploads, writebacks
 from gateway.services.gateway import Gateway, Ring
 
 log = logging.getLogger("gateway.worker")
@@ -26,9 +26,13 @@ class Task:
     due: Callable[[Gateway], list[tuple[int, int]]]
 
 
+def _import(gateway: Gateway, brand_id: int, upload_id: int) -> None:
+    uploadruns.run_import(gateway, brand_id, upload_id, stopping=gateway.stopping)
+
+
 TASKS = (
     Task("run_instance", "send", sending.run_instance, sending.due),
-    Task("run_import", "import", uploads.run_import, uploads.due),
+    Task("run_import", "import", _import, uploads.due),
     Task("run_writebacks", "sync", writebacks.run_writebacks, writebacks.due),
     Task("run_sync", "sync", sync.run_sync, sync.due),
 )
