@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from gateway.db.queries import mailings
@@ -75,13 +75,25 @@ def warnings(unit: Unit, prepared: Prepared) -> tuple[Problem, ...]:
                                           "Correct the tag, or import values for it.", name) for name in unknown)
 
 
+def prepare_view(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:
+    """As :func:`prepare`, without the open pixel: looking at the message in a browser is no open of the mail."""
+    return prepare(unit, replace(draft, track_opens=False), instance_id)
+
+
+def view(prepared: Prepared, claimed: Claimed, values: Mapping[str, str]) -> str:
+    """The HTML of one delivery's message."""
+    recipient = Recipient(prepared.brand_id, prepared.instance_id, claimed.delivery_id, claimed.email,
+                          _known(claimed, values))
+    return prepared.compiled.render(recipient, claimed.first_tried_at or prepared.now).html
+
+
 def message(prepared: Prepared, claimed: Claimed, values: Mapping[str, str]) -> BuiltMessage:
     """The message of one delivery, the same on every attempt but for changed values (SEND-23).
 
     Raises ``INVALID_EMAIL`` for an address that cannot stand in a message.
     """
-    known = {EMAIL_TAG: claimed.email, REMOTE_ID_TAG: claimed.remote_id or "", **values}
-    recipient = Recipient(prepared.brand_id, prepared.instance_id, claimed.delivery_id, claimed.email, known)
+    recipient = Recipient(prepared.brand_id, prepared.instance_id, claimed.delivery_id, claimed.email,
+                          _known(claimed, values))
     return prepared.compiled.build(recipient, claimed.first_tried_at or prepared.now)
 
 
@@ -109,3 +121,8 @@ def connection(settings: Settings) -> SmtpConnection:
     """A connection to the configured mail server, opened with the first message."""
     helo = urlsplit(settings.public_url).hostname or "localhost"
     return SmtpConnection(SmtpUrl.parse(settings.smtp_url), helo=helo)
+
+
+def _known(claimed: Claimed, values: Mapping[str, str]) -> dict[str, str]:
+    """What the delivery itself knows, then the person's values."""
+    return {EMAIL_TAG: claimed.email, REMOTE_ID_TAG: claimed.remote_id or "", **values}

@@ -160,8 +160,10 @@ def _set_interests(unit: Unit, mailing_id: int, draft: MailingDraft) -> None:
 
 
 def _interest_ids(unit: Unit, names: tuple[str, ...], field_name: str) -> list[int]:
-    found = interests.resolve_names(unit, names, create=False)
-    return [found[name] for name in names]
+    try:
+        return list(interests.resolve_names(unit, names, create_missing=False).values())
+    except GatewayError as error:  # which of the two lists it was is known here only
+        raise GatewayError(error.code, error.message, field=field_name) from None
 
 
 def _check_times(unit: Unit, send_at: dt.datetime, not_after: dt.datetime | None) -> None:

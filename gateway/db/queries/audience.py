@@ -90,6 +90,12 @@ def survivors(connection: Connection, brand_id: int, subscriber_ids: Sequence[in
     return {row.id: row.merged_into for row in rows}
 
 
+def current_email(connection: Connection, brand_id: int, subscriber_id: int) -> str | None:
+    """The address that a record has now."""
+    s = subscriber.c
+    return connection.scalar(sa.select(s.email).where(s.brand_id == brand_id, s.id == subscriber_id))
+
+
 def _judged(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, str]]:
     """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy."""
     first = _reasons(audience, now).subquery()
