@@ -18,6 +18,8 @@ TABLE = """CREATE TABLE members (
     bad_email INTEGER, changed_at VARCHAR(40), origin VARCHAR(40), reason VARCHAR(250))"""
 SELECT = ("SELECT member_no AS remote_id, email, no_mail AS do_not_email, groups AS interests, gone AS deleted "
           "FROM members ORDER BY member_no")
+INSERT = ("INSERT INTO members (member_no, email, no_mail, groups, gone, bad_email) "
+          "VALUES (:remote_id, :email, :no_mail, :groups, :gone, 0)")
 WRITEBACK = {
     "unsubscribe": "UPDATE members SET no_mail = 1, changed_at = :occurred_at, origin = :origin, reason = :reason "
                    "WHERE member_no = :remote_id",
@@ -55,19 +57,22 @@ class SqlAms:
     def put(self, remote_id: str | None, email: str | None, no_mail: object = 0, groups: str | None = None,
             gone: int = 0) -> None:
         """Adds a member."""
-        self._do("INSERT INTO members (member_no, email, no_mail, groups, gone, bad_email) "
-                 "VALUES (:remote_id, :email, :no_mail, :groups, :gone, 0)",
-                 remote_id=remote_id, email=email, no_mail=no_mail, groups=groups, gone=gone)
+        self._do(INSERT, {"remote_id": remote_id, "email": email, "no_mail": no_mail, "groups": groups, "gone": gone})
+
+    def put_many(self, count: int) -> None:
+        """Adds members ``0`` to ``count - 1`` with addresses of their own."""
+        self._do(INSERT, [{"remote_id": str(number), "email": f"m{number}@example.org", "no_mail": 0,
+                           "groups": "Members", "gone": 0} for number in range(count)])
 
     def change(self, remote_id: str, **columns: object) -> None:
         """Changes columns of a member."""
         for name, value in columns.items():
-            self._do(f"UPDATE members SET {name} = :value WHERE member_no = :remote_id", value=value,
-                     remote_id=remote_id)
+            self._do(f"UPDATE members SET {name} = :value WHERE member_no = :remote_id",
+                     {"value": value, "remote_id": remote_id})
 
     def drop(self, remote_id: str) -> None:
         """Deletes a member."""
-        self._do("DELETE FROM members WHERE member_no = :remote_id", remote_id=remote_id)
+        self._do("DELETE FROM members WHERE member_no = :remote_id", {"remote_id": remote_id})
 
     def row(self, remote_id: str) -> Mapping[str, object]:
         """The member as stored."""
@@ -79,9 +84,9 @@ class SqlAms:
         """Runs a statement as the AMS's own owner."""
         self._do(statement)
 
-    def _do(self, statement: str, **values: object) -> None:
+    def _do(self, statement: str, values: dict[str, object] | list[dict[str, object]] | None = None) -> None:
         with self._engine.begin() as connection:
-            connection.execute(sa.text(statement), values)
+            connection.execute(sa.text(statement), values or {})
 
 
 def sqlite_ams(folder: Path) -> SqlAms:

@@ -124,7 +124,13 @@ def _sqlite_engine(url: URL, timeout_s: float) -> Engine:
     address = f"file:{quote(str(url.database))}?mode=rw"  # never makes an empty file where there is none
 
     def connect() -> sqlite3.Connection:
-        return sqlite3.connect(address, uri=True, timeout=timeout_s, check_same_thread=False)
+        made = sqlite3.connect(address, uri=True, timeout=timeout_s, check_same_thread=False)
+        made.text_factory = _text  # one broken text must not end the reading of all the others
+        return made
 
     return sa.create_engine("sqlite://", creator=connect, poolclass=sa.QueuePool, pool_size=1, max_overflow=1,
                             pool_timeout=timeout_s, hide_parameters=True)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "replace")

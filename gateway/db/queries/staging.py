@@ -1,0 +1,127 @@
+"""What did the foreign system list in this run? A file of its own for one run, so that memory stays flat (ID-69).
+
+The file is scratch: it has no name from the start, so that nothing of it outlives the process, however that
+ends; a run that was killed reads the source anew.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_TABLES = """
+CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT UNIQUE, remote_id TEXT, email TEXT, flag INTEGER, interests TEXT,
+                  deleted INTEGER NOT NULL, problem TEXT, copies INTEGER NOT NULL DEFAULT 0,
+                  differs INTEGER NOT NULL DEFAULT 0);
+CREATE TABLE missing (id INTEGER PRIMARY KEY, key TEXT NOT NULL);
+"""
+# The same key again: either the same line once more, or two lines that contradict each other
+_ADD = """
+INSERT INTO row (key, remote_id, email, flag, interests, deleted, problem) VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (key) DO UPDATE SET copies = copies + 1, differs = differs OR email IS NOT excluded.email
+    OR flag IS NOT excluded.flag OR interests IS NOT excluded.interests OR deleted IS NOT excluded.deleted
+    OR problem IS NOT excluded.problem
+"""
+_BATCH = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class StagedRow:
+    """One person as listed. ``key`` is the normalised remote ID, None where there is none to go by.
+
+    ``copies``: how many further lines had the same key; ``differs``: not all of them said the same.
+    ``problem``: (code, message, field) of a row that could not be read.
+    """
+
+    key: str | None
+    remote_id: str | None
+    email: str | None
+    flag: bool | None
+    interests: tuple[str, ...] | None
+    deleted: bool
+    problem: tuple[str, str, str | None] | None = None
+    copies: int = 0
+    differs: bool = False
+    seq: int = 0
+
+
+class Stage:
+    """The staged rows of one run, in a nameless file on the disk of ``folder``; gone with :meth:`close`."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(suffix=".stage", dir=folder)
+        os.close(handle)
+        self._db = sqlite3.connect(name, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode = OFF")
+        self._db.execute("PRAGMA synchronous = OFF")
+        Path(name).unlink()
+        self._db.executescript(_TABLES)
+        self._db.execute("BEGIN")
+
+    def close(self) -> None:
+        """Forgets everything."""
+        self._db.close()
+
+    def add(self, rows: Iterable[StagedRow]) -> None:
+        """Stages rows; one whose key is there already is noted at the first."""
+        self._db.executemany(_ADD, (
+            (row.key, row.remote_id, row.email, row.flag, None if row.interests is None else json.dumps(row.interests),
+             row.deleted, None if row.problem is None else json.dumps(row.problem)) for row in rows))
+
+    def read_count(self) -> int:
+        """How many lines came."""
+        return int(self._db.execute("SELECT count(*) + coalesce(sum(copies), 0) FROM row").fetchone()[0])
+
+    def chunks(self, size: int) -> Iterator[list[StagedRow]]:
+        """All rows in the order in which they came, ``size`` at a time."""
+        last = 0
+        while True:
+            found = self._db.execute(
+                "SELECT key, remote_id, email, flag, interests, deleted, problem, copies, differs, seq FROM row "
+                "WHERE seq > ? ORDER BY seq LIMIT ?", (last, size)).fetchall()
+            if not found:
+                return
+            last = found[-1][-1]
+            yield [_row(*values) for values in found]
+
+    def absent(self, keys: Sequence[str]) -> list[str]:
+        """Those of the keys that were not listed."""
+        listed: set[str] = set()
+        for start in range(0, len(keys), _BATCH):
+            part = keys[start:start + _BATCH]
+            listed.update(key for (key,) in self._db.execute(
+                "SELECT key FROM row WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(part),)))
+        return [key for key in keys if key not in listed]
+
+    def add_missing(self, keys: Iterable[str]) -> None:
+        """Notes links whose key was not listed."""
+        self._db.executemany("INSERT INTO missing (key) VALUES (?)", ((key,) for key in keys))
+
+    def missing_count(self) -> int:
+        """How many links were not listed."""
+        return int(self._db.execute("SELECT count(*) FROM missing").fetchone()[0])
+
+    def missing(self, size: int) -> Iterator[list[str]]:
+        """The keys of links that were not listed, ``size`` at a time."""
+        last = 0
+        while True:
+            found = self._db.execute("SELECT id, key FROM missing WHERE id > ? ORDER BY id LIMIT ?",
+                                     (last, size)).fetchall()
+            if not found:
+                return
+            last = found[-1][0]
+            yield [key for _, key in found]
+
+
+def _row(key: str | None, remote_id: str | None, email: str | None, flag: int | None, interests: str | None,
+         deleted: int, problem: str | None, copies: int, differs: int, seq: int) -> StagedRow:
+    code, message, field = json.loads(problem) if problem else ("", "", None)
+    return StagedRow(key, remote_id, email, None if flag is None else bool(flag),
+                     None if interests is None else tuple(json.loads(interests)), bool(deleted),
+                     (code, message, field) if problem else None, copies, bool(differs), seq)

@@ -1,0 +1,159 @@
+"""How do the members that a foreign system lists become staged rows, and staged rows people? (ID-65, ID-69..71)"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from gateway.bridges.port import RemoteMember
+from gateway.db.queries import sync as queries
+from gateway.db.queries import writebacks as writeback_queries
+from gateway.db.queries.staging import Stage, StagedRow
+from gateway.db.queries.sync import KeyState
+from gateway.db.unit import Unit
+from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.records import ImportOptions, Problem, SubscriberRecord
+from gateway.domain.sync import Impact, Sample, SyncCounters
+from gateway.domain.writeback import RESUBSCRIBE, UNSUBSCRIBE
+from gateway.services import imports
+
+CHUNK_ROWS = 2000
+
+_NO_KEY = Problem("REMOTE_ID_REQUIRED", "The foreign system lists this person without a remote ID.", "remoteId")
+_CONFLICT = Problem("IDENTITY_MISMATCH", "The foreign system lists this remote ID several times, with different data. "
+                                         "Make its members query give one row per person.", "remoteId")
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What the store knows of the rows of one chunk, by remote ID."""
+
+    keys: dict[str, KeyState]
+    open_kinds: dict[str, str]
+    interests: dict[str, set[str]]
+
+
+def staged(members: Iterable[RemoteMember]) -> Iterator[StagedRow]:
+    """The members as rows to stage."""
+    for member in members:
+        key = normalise_remote_id(member.remote_id)
+        problem = member.problem
+        if isinstance(key, Problem):
+            key, problem = None, key
+        elif key is None:
+            problem = _NO_KEY
+        yield StagedRow(key, member.remote_id, (member.email or "").strip() or None, member.do_not_email,
+                        member.interests, member.deleted,
+                        None if problem is None else (problem.code, problem.message, problem.field))
+
+
+def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> Impact:
+    """What these rows would end, flag and overwrite; ``links`` is left 0 (ID-70). Reads only."""
+    known = _look_up(unit, integration_id, rows)
+    ended = flagged = overwritten = 0
+    for row in rows:
+        state = known.keys.get(row.key or "")
+        if state is None or not state.is_live or row.problem is not None or row.differs:
+            continue
+        if _ends(row):
+            ended += 1
+            continue
+        flagged += _flag(row, known) is True and not state.is_flagged
+        address = normalise(row.email) if row.email is not None else None
+        overwritten += isinstance(address, str) and address != state.email
+    return Impact(0, ended, flagged, overwritten)
+
+
+def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[StagedRow],
+               counters: SyncCounters) -> None:
+    """Applies one chunk through the one import of all doors and counts what became of every row.
+
+    Nothing is committed here; repeating it leaves everything unchanged (ID-P1).
+    """
+    known = _look_up(unit, integration_id, rows)
+    ending, records = [], []
+    for row in rows:
+        state = known.keys.get(row.key or "")
+        counters.add("read", 1 + row.copies)
+        if row.differs:
+            counters.add("conflicting", 1 + row.copies, Sample(row.key, row.email, _CONFLICT.message))
+            records.append((row, SubscriberRecord(row.remote_id, row.email, problem=_CONFLICT)))
+            continue
+        counters.add("unchanged", row.copies)
+        if row.problem is None and _ends(row) and (state is not None or row.deleted):
+            if state is not None and state.is_live:
+                ending.append(row)
+                counters.add("ended", 1, Sample(row.key, row.email or state.email))
+            else:
+                counters.add("unchanged")
+            continue
+        records.append((row, _record(row, known)))
+    context = imports.prepare(unit, ImportOptions(), upload_id)
+    end(unit, context, [row.key for row in ending if row.key is not None], counters)
+    if records:
+        outcomes = imports.apply_chunk(unit, context, [record for _, record in records], records[0][0].seq - 1)
+        for (row, _), outcome in zip(records, outcomes, strict=True):
+            if not row.differs:
+                counters.add_outcome(outcome)
+
+
+def sweep(unit: Unit, upload_id: int, keys: Sequence[str], counters: SyncCounters) -> None:
+    """Ends the links of remote IDs that a complete source does not list any more (ID-69)."""
+    context = imports.prepare(unit, ImportOptions(), upload_id)
+    end(unit, context, keys, counters)
+    for key in keys:
+        counters.add("swept", 1, Sample(key, None))
+
+
+def end(unit: Unit, context: imports.ImportContext, keys: Sequence[str], counters: SyncCounters) -> None:
+    """Ends these links and counts the records that are left without any (ID-32)."""
+    for outcome in imports.end_links(unit, context, keys) if keys else ():
+        if "orphan" in outcome.changes:
+            counters.add("orphaned", 1, Sample(outcome.remote_id, outcome.email))
+
+
+def find_missing(unit: Unit, integration_id: int, stage: Stage, made_until: dt.datetime | None) -> None:
+    """Notes in the stage every live link that was not listed; reads only.
+
+    A link made after ``made_until``, while the source was being read, is not missing; None: whenever it was made.
+    """
+    after = 0
+    while True:
+        page = queries.links(unit.connection, unit.brand_id, integration_id, made_until, after, CHUNK_ROWS)
+        if not page:
+            return
+        after = page[-1][0]
+        stage.add_missing(stage.absent([key for _, key in page]))
+
+
+def _look_up(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> _Known:
+    keys = [row.key for row in rows if row.key is not None]
+    brand_id, connection = unit.brand_id, unit.connection
+    with_interests = [row.key for row in rows if row.key is not None and row.interests is not None]
+    return _Known(queries.key_states(connection, brand_id, integration_id, keys),
+                  writeback_queries.open_kinds(connection, brand_id, integration_id, keys),
+                  queries.own_interests(connection, brand_id, integration_id, with_interests) if with_interests else {})
+
+
+def _ends(row: StagedRow) -> bool:
+    """Deleted there, or listed without an address: the link ends, the last address is kept (ID-32, ID-33)."""
+    return row.deleted or row.email is None
+
+
+def _flag(row: StagedRow, known: _Known) -> bool | None:
+    """The do-not-email flag that counts: what an open writeback is about to set beats what was read (ID-64)."""
+    waiting = known.open_kinds.get(row.key or "")
+    if (waiting == UNSUBSCRIBE and row.flag is False) or (waiting == RESUBSCRIBE and row.flag is True):
+        return None
+    return row.flag
+
+
+def _record(row: StagedRow, known: _Known) -> SubscriberRecord:
+    if row.problem is not None:
+        return SubscriberRecord(row.remote_id, row.email, problem=Problem(*row.problem))
+    joined, left = row.interests or (), ()
+    if row.interests is not None:
+        left = tuple(sorted(known.interests.get(row.key or "", set()).difference(row.interests)))
+    return SubscriberRecord(row.key, row.email, add_interests=joined, remove_interests=left,
+                            do_not_email=_flag(row, known))
