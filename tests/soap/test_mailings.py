@@ -131,6 +131,7 @@ def test_a_bad_draft(small, member, value, code):
     with pytest.raises(Refused) as refused:
         small.call("CreateMailing", **{**DRAFT, member: value})
     assert (refused.value.code, refused.value.field) == (code, member)
+    small.world.clock.advance(seconds=1)
     assert small.call("FindMailings").item == []
 
 
@@ -147,5 +148,5 @@ def test_test_copies(sqlite_url, tmp_path, clock):
         assert len(sink.wait_for(1)) == 1
         assert door.call("GetMailing", mailingId=made.mailingId).instance == []
         assert refused_code(door, "SendTestMailing", mailingId=made.mailingId,
-                            address=["a@example.org"] * 21) == "INVALID_VALUE"
+                            address=["a@example.org"] * 21) == "INVALID_REQUEST"
         door.world.close()
