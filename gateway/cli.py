@@ -212,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("file", type=Path, metavar="FILE", help=".csv or .ndjson, plain or .gz")
     made = add(commands, "serve", _serve, "Serve all doors and run the background work.")
     made.add_argument("--host", default="127.0.0.1")
-    made.add_argument("--port", type=int, default=8080)
+    made.add_argument("--port", type=_port, default=8080)
     made.add_argument("--workers", type=_positive, default=1, metavar="N", help="web processes; default 1")
     made.add_argument("--no-worker", action="store_true", help="leave the background work to `gateway worker`")
     made = add(commands, "worker", _worker, "Run background work alone.")
@@ -227,4 +227,11 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("from 0 (a free one) to 65535")
     return number

@@ -25,12 +25,17 @@ WsgiApp = Callable[..., Any]
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 takes a free one. Raises ``OSError`` when the port is taken."""
+    """A listening socket; port 0 takes a free one. Raises ``OSError`` with the remedy when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind((host, port))
-    sock.listen(1024)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, port))
+        sock.listen(1024)
+    except OSError as error:
+        sock.close()
+        raise OSError(f"Cannot listen on {host}:{port}: {error.strerror}. Choose another with --host and "
+                      "--port.") from None
     return sock
 
 

@@ -86,8 +86,8 @@ def _url(values: Mapping[str, str], name: str, default: str, schemes: tuple[str,
     text = values.get(name) or default
     if not text:
         return ""
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)
         sound = parts.scheme in schemes and bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         sound = False
