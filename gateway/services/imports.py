@@ -25,12 +25,14 @@ from gateway.domain.people import Directory
 from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.values import CREATE, FAIL, WARN, Catalogue, Field
 from gateway.errors import GatewayError
-from gateway.services.interests import may_create, resolve_names
+from gateway.services.interests import check_names, may_create, resolve_names
 from gateway.services.subscribers import rank_of
 
 UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
 """Names in the brand's settings: what to do with an unknown field; the longest address taken (ID-8)."""
 
+DETAILS = ("All", "Failures", "None")
+MAX_LABEL = 255
 BRAKE_SHARE, BRAKE_ROWS = 0.10, 10  # ID-70
 
 
@@ -70,6 +72,7 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
     if options.mode == words.REPLACE_ALL and not records:
         raise GatewayError("INVALID_REQUEST", "ReplaceAll without records would empty the interests. "
                                               "Send the complete list.", field="mode")
+    check_options(options)
     locks.lock_brand(unit.connection, unit.brand_id)
     upload_id = open_upload(unit, options)
     with _undone_if(unit, options.dry_run):
@@ -109,19 +112,12 @@ def options_as_json(options: ImportOptions) -> dict[str, object]:
 
 
 def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext:
-    """Checks the options and reads what all chunks of the upload need.
+    """Reads what all chunks of the upload need.
 
     Interests named by the whole call are created here if the credential may, else ``LIST_UNKNOWN``
-    (ID-42). Raises ``INVALID_VALUE`` for a mode that is none, ``INVALID_REQUEST`` for Remove or
-    ReplaceAll without interests (PUSH-56).
+    (ID-42). Raises also what :func:`check_options` raises.
     """
-    if options.mode not in words.MODES:
-        raise GatewayError("INVALID_VALUE", f"The mode is one of {', '.join(words.MODES)}.", field="mode")
-    if options.empty_value not in (words.KEEP, words.CLEAR):
-        raise GatewayError("INVALID_VALUE", "The empty value is Keep or Clear.", field="emptyValue")
-    if options.mode in (words.REMOVE, words.REPLACE_ALL) and not options.interests:
-        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs the interests that it is about. "
-                                              "Name at least one.", field="interests")
+    check_options(options)
     locks.lock_brand(unit.connection, unit.brand_id)
     settings = accounts.brand_settings(unit.connection, unit.brand_id)
     integration_id, name = _sender(unit, options)
@@ -135,6 +131,25 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
         fields=batches.fields(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
         max_email=_max_email(settings), may_create_interests=creating)
+
+
+def check_options(options: ImportOptions) -> None:
+    """Raises ``INVALID_VALUE``, ``INVALID_CHARACTER`` or ``INVALID_REQUEST`` for options that no import takes.
+
+    Remove and ReplaceAll need interests (PUSH-56).
+    """
+    for member, value, allowed in (("mode", options.mode, words.MODES), ("detail", options.detail, DETAILS),
+                                   ("emptyValue", options.empty_value, (words.KEEP, words.CLEAR))):
+        if value not in allowed:
+            raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(allowed)}.", field=member)
+    if options.mode in (words.REMOVE, words.REPLACE_ALL) and not options.interests:
+        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs the interests that it is about. "
+                                              "Name at least one.", field="interests")
+    check_names(options.interests)
+    if holds_forbidden(options.label):
+        raise GatewayError("INVALID_CHARACTER", "The label holds a control character. Remove it.", field="source")
+    if len(options.label) > MAX_LABEL:
+        raise GatewayError("INVALID_VALUE", f"A label has at most {MAX_LABEL} characters.", field="source")
 
 
 def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],

@@ -10,9 +10,9 @@ from gateway.db.queries import accounts, locks
 from gateway.db.queries import interests as stored
 from gateway.db.unit import Unit
 from gateway.domain.addresses import holds_forbidden
-from gateway.domain.interests import check_names
+from gateway.domain.interests import check_names as name_problem
 from gateway.domain.paging import Page, PageRequest
-from gateway.domain.records import MAX_INTEREST, InterestView
+from gateway.domain.records import InterestView
 from gateway.errors import GatewayError
 from gateway.services.paging import close_page, open_window
 
@@ -39,7 +39,7 @@ def create(unit: Unit, name: str, description: str | None = None, public: bool =
     if not may_create(unit):
         raise GatewayError("NOT_ALLOWED", "These credentials may not create interests. Ask an administrator.")
     name = name.strip()
-    _check(name)
+    check_names([name], "name")
     if description is not None and (holds_forbidden(description) or len(description) > MAX_DESCRIPTION):
         raise GatewayError("INVALID_VALUE", f"A description has at most {MAX_DESCRIPTION} characters and no control "
                                             "characters.", field="description")
@@ -86,8 +86,7 @@ def resolve_names(unit: Unit, names: Iterable[str], create_missing: bool) -> dic
     Missing ones are created with ``create_missing``, else ``LIST_UNKNOWN`` refuses the call (ID-42).
     """
     wanted = list(dict.fromkeys(name.strip() for name in names))
-    for name in wanted:
-        _check(name)
+    check_names(wanted)
     found = stored.by_name(unit.connection, unit.brand_id, wanted)
     for name in wanted:
         if name in found:
@@ -99,11 +98,12 @@ def resolve_names(unit: Unit, names: Iterable[str], create_missing: bool) -> dic
     return {name: found[name] for name in wanted}
 
 
-def _check(name: str) -> None:
-    problem = check_names([name])
+def check_names(names: Iterable[str], field: str = "interests") -> None:
+    """Raises ``INVALID_VALUE`` or ``INVALID_CHARACTER`` for what cannot be a name of an interest."""
+    problem = name_problem(names)
     if problem is not None:
         code = "INVALID_VALUE" if problem.code == "FIELD_TOO_LONG" else problem.code
-        raise GatewayError(code, f"{problem.message} It has 1 to {MAX_INTEREST} characters.", field="name")
+        raise GatewayError(code, problem.message, field=field)
 
 
 def _require_reading(unit: Unit) -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from gateway.db.models import metadata
 from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.services import imports
+from gateway.services import accounts, imports
 from tests.support.world import World
 
 NOTHING = ImportOptions()
@@ -161,3 +161,299 @@ def test_end_links_makes_an_orphan_that_the_same_key_revives(world):
     revived = one(world, rec("17", "ann@example.org"), actor)
     assert (revived.status, revived.subscriber_id) == ("updated", first.subscriber_id)
     assert not person(world, first.subscriber_id)["orphan"]
+
+
+def codes(outcome):
+    return [warning.code for warning in outcome.warnings]
+
+
+def members(world, name):
+    """Subscriber ids with an open membership in the interest."""
+    (found,) = rows(world, "interest", name=name)
+    return [row["subscriber_id"] for row in rows(world, "membership", interest_id=found["id"]) if row["until"] is None]
+
+
+def refused(code, world, *records, as_=None, **options):
+    """The call is refused with this code, and nothing of it is stored."""
+    with pytest.raises(GatewayError) as found:
+        push(world, *records, as_=as_, **options)
+    assert found.value.code == code
+    assert rows(world, "upload") == []
+    return found.value
+
+
+class TestModes:
+    """PUSH-51..56, at one record known (17) and one that is not (18)."""
+
+    @pytest.fixture(autouse=True)
+    def before(self, world):
+        one(world, rec("17", "ann@example.org"), interests=("Old",))
+
+    @pytest.mark.parametrize(("mode", "known", "unknown"), [
+        ("AddOrUpdate", ("updated", None), ("created", None)),
+        ("Add", ("skipped", "ALREADY_EXISTS"), ("created", None)),
+        ("Update", ("updated", None), ("skipped", "NOT_FOUND")),
+        ("ReplaceAll", ("updated", None), ("created", None)),
+    ])
+    def test_who_is_stored(self, world, mode, known, unknown):
+        """PUSH-51, 52, 53, 55."""
+        outcomes = push(world, rec("17", "ann@example.org", FirstName="A"), rec("18", "bo@example.org"), mode=mode,
+                        interests=("News",)).outcomes
+        assert [(o.status, o.problem and o.problem.code) for o in outcomes] == [known, unknown]
+        stored = [o.subscriber_id for o in outcomes if o.status in ("created", "updated")]
+        assert members(world, "News") == stored
+
+    def test_remove(self, world):
+        """PUSH-54: leaves the named interests, and changes nothing else."""
+        outcomes = push(world, rec("17", "lee@example.org", FirstName="A"), rec("18", "bo@example.org"),
+                        rec("17"), mode="Remove", interests=("Old",)).outcomes
+        assert [o.status for o in outcomes] == ["updated", "skipped", "unchanged"]
+        assert members(world, "Old") == [] and person(world, outcomes[0].subscriber_id)["email"] == "ann@example.org"
+        assert rows(world, "source_values") == []
+
+    def test_remove_leaves_only_this_sources_rows(self, world):
+        """ID-37, PUSH-54."""
+        outcome = one(world, rec(None, "ann@example.org"), world.actor("crm"), mode="Remove", interests=("Old",))
+        assert outcome.status == "unchanged" and len(members(world, "Old")) == 1
+
+    def test_replace_all(self, world):
+        """PUSH-55: this source's other members leave; those of another source and of other interests stay."""
+        crm = one(world, rec("5", "cy@example.org"), world.actor("crm"), interests=("Old", "Else"))
+        (failed, bo) = push(world, rec("17", "no address"), rec("18", "bo@example.org"), mode="ReplaceAll",
+                            interests=("Old",)).outcomes
+        kept = rows(world, "remote_key", remote_id="17")[0]["subscriber_id"]
+        assert failed.status == "failed"  # whom a failed record names is in the list all the same
+        assert sorted(members(world, "Old")) == sorted([kept, crm.subscriber_id, bo.subscriber_id])
+        push(world, rec("18", "bo@example.org"), mode="ReplaceAll", interests=("Old",))
+        assert sorted(members(world, "Old")) == sorted([crm.subscriber_id, bo.subscriber_id])
+        assert members(world, "Else") == [crm.subscriber_id]
+
+    def test_the_brake(self, world):
+        """ID-70: more than a tenth and more than 10 members would leave; the call changes nothing."""
+        push(world, *[rec(str(n), f"p{n}@example.org") for n in range(100, 111)], interests=("Big",))
+        before = rows(world, "membership"), rows(world, "upload")
+        with pytest.raises(GatewayError) as held:
+            push(world, rec("200", "new@example.org"), mode="ReplaceAll", interests=("Big",))
+        assert held.value.code == "BRAKE_HELD"
+        assert (rows(world, "membership"), rows(world, "upload")) == before
+        push(world, rec("100", "p100@example.org"), mode="ReplaceAll", interests=("Big",))  # 10 of 11
+        assert len(members(world, "Big")) == 1
+
+
+def test_calls_that_are_refused(world):
+    """PUSH-56, ID-42, SOAP-18, SOAP-19."""
+    record = rec("17", "ann@example.org")
+    refused("INVALID_REQUEST", world, record, mode="Remove")
+    refused("INVALID_REQUEST", world, record, mode="ReplaceAll")
+    refused("INVALID_REQUEST", world, mode="ReplaceAll", interests=("News",))
+    refused("INVALID_VALUE", world, record, mode="replace")
+    refused("INVALID_VALUE", world, record, empty_value="keep")
+    refused("LIST_UNKNOWN", world, record, mode="Remove", interests=("News",))
+    refused("INVALID_VALUE", world, record, interests=(" ",))
+    refused("INVALID_CHARACTER", world, record, interests=("a\x00",))
+    refused("INVALID_CHARACTER", world, record, label="a\x00")
+    refused("INVALID_VALUE", world, record, label="x" * 256)
+    refused("INVALID_VALUE", world, record, detail="all")
+    refused("NOT_ALLOWED", world, record, as_=world.actor(role="reader"))
+    refused("NOT_ALLOWED", world, record, integration="crm")
+    refused("NOT_FOUND", world, record, as_=world.actor(role="admin"), integration="nowhere")
+    assert rows(world, "subscriber") == [] and rows(world, "interest") == []
+
+
+def test_an_administrator_speaks_for_another_integration(world):
+    """SOAP-19."""
+    crm = world.integration("crm")
+    one(world, rec("17", "ann@example.org"), world.actor(role="admin"), integration="crm")
+    assert [row["integration_id"] for row in rows(world, "remote_key")] == [crm]
+
+
+def set_brand(world, **settings):
+    with world.unit() as unit:
+        unit.connection.execute(sa.update(metadata.tables["brand"]).values(settings=settings))
+
+
+def test_unknown_interests(world):
+    """ID-42: created with the right; without it the call is refused, in a record it is a warning."""
+    record = SubscriberRecord("17", "ann@example.org", add_interests=("Mine",), remove_interests=("Nothing",))
+    made = one(world, record, interests=("All",))
+    assert codes(made) == ["LIST_UNKNOWN"]
+    assert members(world, "Mine") == members(world, "All") == [made.subscriber_id]
+
+    set_brand(world, createInterests=False)
+    with pytest.raises(GatewayError) as found:
+        push(world, rec("18", "bo@example.org"), interests=("New",))
+    assert found.value.code == "LIST_UNKNOWN"
+    outcome = one(world, SubscriberRecord("18", "bo@example.org", add_interests=("New", "Mine")))
+    assert (outcome.status, codes(outcome)) == ("created", ["LIST_UNKNOWN"])
+    assert len(members(world, "Mine")) == 2 and rows(world, "interest", name="New") == []
+
+
+def test_whoever_left_an_interest_is_not_added_again(world):
+    """ID-39."""
+    made = one(world, rec("17", "ann@example.org"), interests=("News",))
+    (news,) = rows(world, "interest")
+    with world.unit() as unit:
+        unit.connection.execute(sa.insert(metadata.tables["interest_opt_out"]).values(
+            brand_id=1, subscriber_id=made.subscriber_id, interest_id=news["id"], left_at=unit.now, origin="form"))
+    before = rows(world, "membership")
+    again = one(world, rec("17", "ann@example.org"), world.actor("crm"), interests=("News",))
+    assert codes(one(world, rec("17", "ann@example.org"), interests=("News",))) == ["INTEREST_OPTED_OUT"]
+    assert again.status == "created"  # crm's 17 is somebody else
+    assert rows(world, "membership")[:len(before)] == before
+
+
+class TestValues:
+    """What of a record's fields is stored."""
+
+    def values(self, world, **where):
+        return [row["document"] for row in rows(world, "source_values", **where)]
+
+    def test_names_are_found_folded(self, world):
+        """PUSH-61; ID-36."""
+        one(world, SubscriberRecord("17", "ann@example.org", {"first name": "Ann", "LAST_NAME": "Lee"}))
+        assert self.values(world) == ['{"FirstName":"Ann","LastName":"Lee"}']
+
+    @pytest.mark.parametrize(("empty_value", "given", "left"), [
+        ("Keep", {}, "A"), ("Keep", {"FirstName": ""}, "A"), ("Keep", {"FirstName": None}, None),
+        ("Clear", {}, "A"), ("Clear", {"FirstName": ""}, None), ("Clear", {"FirstName": None}, None),
+    ])
+    def test_missing_empty_and_null(self, world, empty_value, given, left):
+        """ID-41."""
+        one(world, rec("17", "ann@example.org", FirstName="A", City="C"))
+        one(world, SubscriberRecord("17", None, given), empty_value=empty_value)
+        assert self.values(world) == ['{"City":"C","FirstName":"A"}' if left else '{"City":"C"}']
+
+    @pytest.mark.parametrize(("field", "text", "stored"), [
+        ("Birthday", "1980-02-29", "1980-02-29"), ("Birthday", "1980-02-03T23:30:00.1234567+11:00", "1980-02-03"),
+        ("Birthday", "0001-01-01T00:00:00", None), ("IsMember", "True", "true"), ("IsMember", "0", "false"),
+        ("City", "a\r\nb", "a\\nb"), ("City", " x ", " x "),
+    ])
+    def test_forms_taken(self, world, field, text, stored):
+        """PUSH-7..9, SOAP-32."""
+        one(world, rec("17", "ann@example.org", **{field: text}))
+        assert self.values(world) == ([f'{{"{field}":"{stored}"}}'] if stored else [])
+
+    @pytest.mark.parametrize(("field", "text", "code"), [
+        ("Birthday", "1981-02-29", "INVALID_DATE"), ("Birthday", "03/02/1980", "INVALID_DATE"),
+        ("Birthday", "1980-02-03T25:00:00Z", "INVALID_DATE"), ("IsMember", "perhaps", "INVALID_VALUE"),
+        ("City", "x" * 4001, "FIELD_TOO_LONG"), ("City", "a\x00b", "INVALID_CHARACTER"),
+        ("City", "a\ud800b", "INVALID_CHARACTER"),
+    ])
+    def test_forms_refused(self, world, field, text, code):
+        """PUSH-5..9, PUSH-11: the record fails and changes nothing."""
+        outcome = one(world, rec("17", "ann@example.org", FirstName="Ann", **{field: text}))
+        assert (outcome.status, outcome.problem.code, outcome.problem.field) == ("failed", code, field)
+        assert rows(world, "subscriber") == [] and self.values(world) == []
+
+    def test_an_unknown_field(self, world):
+        """FIELD_UNKNOWN: warn, fail or create by the brand's setting."""
+        record = rec("17", "ann@example.org", Shoe="43", FirstName="Ann")
+        warned = one(world, record)
+        assert (warned.status, [(w.code, w.field) for w in warned.warnings]) == ("created", [("FIELD_UNKNOWN", "Shoe")])
+        assert self.values(world) == ['{"FirstName":"Ann"}']
+        set_brand(world, unknownField="fail")
+        assert one(world, record).problem.code == "FIELD_UNKNOWN"
+        set_brand(world, unknownField="create")
+        assert one(world, record).warnings == ()
+        assert self.values(world) == ['{"FirstName":"Ann","Shoe":"43"}']
+
+    def test_a_source_sees_only_its_own_values(self, world):
+        """ID-36, ID-37, ID-P10."""
+        made = one(world, rec("17", "ann@example.org", City="Ams"), world.actor("ams"))
+        world.actor("crm")
+        api = one(world, rec(None, "ann@example.org", City="Api"))
+        assert api.subscriber_id == made.subscriber_id and codes(api) == []  # api is older than ams
+        later = one(world, rec(None, "ann@example.org", City="Crm"), world.actor("crm"))
+        assert codes(later) == ["VALUE_NOT_EFFECTIVE"]
+        assert sorted(self.values(world)) == ['{"City":"Ams"}', '{"City":"Api"}', '{"City":"Crm"}']
+
+
+class TestFlags:
+    """ID-45: the flag sits on the remote key."""
+
+    def test_set_left_out_and_cleared(self, world):
+        for flag, stored in ((None, False), (True, True), (None, True), (False, False)):
+            one(world, SubscriberRecord("17", "ann@example.org", do_not_email=flag))
+            assert rows(world, "remote_key")[0]["do_not_email"] is stored
+
+    def test_by_address_it_reaches_the_senders_own_key(self, world):
+        one(world, rec("17", "ann@example.org"))
+        assert one(world, SubscriberRecord(None, "ann@example.org", do_not_email=True)).status == "updated"
+        assert rows(world, "remote_key")[0]["do_not_email"]
+
+    def test_without_a_key_it_is_refused_rather_than_lost(self, world):
+        outcome = one(world, SubscriberRecord(None, "ann@example.org", do_not_email=True))
+        assert (outcome.status, outcome.problem.code) == ("failed", "REMOTE_ID_REQUIRED")
+        assert rows(world, "subscriber") == []
+
+
+def test_a_dry_run_writes_nothing_but_the_upload(world):
+    """PUSH-56: it answers as usual."""
+    records = [rec("17", "ann@example.org", FirstName="A"), rec("17", "lee@example.org"), rec("18", "nobody")]
+    dry = push(world, *records, dry_run=True, interests=("News",))
+    assert dry.dry_run and [o.status for o in dry.outcomes] == ["created", "updated", "failed"]
+    assert not any(rows(world, table) for table in ("subscriber", "remote_key", "interest", "membership", "event"))
+    assert [row["code"] for row in rows(world, "decision")] == ["INVALID_EMAIL"]
+    real = push(world, *records, interests=("News",))
+    assert [(o.status, o.rule) for o in real.outcomes] == [(o.status, o.rule) for o in dry.outcomes]
+
+
+def test_the_report_and_the_upload_add_up(world):
+    """PUSH-28, SOAP-33, ID-78: counters, outcomes by ``detail``, and a decision for all that is not unchanged."""
+    records = [rec("17", "ann@example.org"), rec("17", "ANN@example.org"), rec("18", "nope"), rec()]
+    report = push(world, *records, detail="Failures")
+    c = report.counters
+    assert (c.received, c.created, c.unchanged, c.failed) == (4, 1, 1, 2)
+    assert c.by_code == {"INVALID_EMAIL": 1, "IDENTIFIER_MISSING": 1} and c.warnings == {"DUPLICATE_IN_BATCH": 1}
+    assert [o.index for o in report.outcomes] == [2, 3]
+    assert push(world, detail="None").outcomes == ()
+    upload = rows(world, "upload")[0]
+    assert (upload["state"], upload["counters"]["received"], upload["door"]) == ("finished_with_errors", 4, "soap")
+    assert [(row["row_number"], row["rule"], row["status"], row["code"], row["warnings"])
+            for row in rows(world, "decision")] == [
+        (0, "ID-13", "created", None, None), (1, "ID-10", "unchanged", None, '["DUPLICATE_IN_BATCH"]'),
+        (2, "ID-8", "failed", "INVALID_EMAIL", None), (3, "ID-19", "failed", "IDENTIFIER_MISSING", None)]
+
+
+def test_what_a_failed_record_leaves_in_the_log_is_clean(world):
+    """PUSH-6: no answer and no stored row holds what was refused."""
+    outcome = one(world, rec("a\x00b", "x" * 400))
+    assert outcome.problem.code == "INVALID_CHARACTER" and outcome.remote_id == "ab" and len(outcome.email) == 254
+    assert rows(world, "decision")[0]["remote_id"] == "ab"
+
+
+def test_a_merge_moves_what_every_source_gave(world):
+    """ID-26: memberships of all sources, the interests left, the events."""
+    twin = one(world, rec(None, "lee@example.org", City="Crm"), world.actor("crm"), interests=("Crm", "Both"))
+    mine = one(world, rec("17", "ann@example.org"), interests=("Both",))
+    one(world, rec(None, "lee@example.org"), interests=("Api",))
+    (both,) = rows(world, "interest", name="Both")
+    with world.unit() as unit:
+        unit.connection.execute(sa.insert(metadata.tables["interest_opt_out"]).values(
+            brand_id=1, subscriber_id=twin.subscriber_id, interest_id=both["id"], left_at=unit.now, origin="form"))
+    world.clock.advance(hours=1)
+    one(world, rec("17", "lee@example.org"))
+    for name, count in (("Crm", 1), ("Api", 1), ("Both", 2)):
+        assert members(world, name) == [mine.subscriber_id] * count
+    assert [row["document"] for row in rows(world, "source_values", subscriber_id=mine.subscriber_id)] == [
+        '{"City":"Crm"}']
+    assert len(rows(world, "interest_opt_out", subscriber_id=mine.subscriber_id)) == 1
+
+
+def test_a_twin_made_and_merged_in_one_batch(world):
+    """ID-17, ID-27: in order, as if each came alone; the address is free for the next keyless record."""
+    outcomes = push(world, rec("17", "ann@example.org"), rec(None, "lee@example.org", City="L"),
+                    rec("17", "lee@example.org"), rec("17", "cy@example.org"), rec(None, "lee@example.org"),
+                    interests=("News",)).outcomes
+    assert [(o.status, o.rule) for o in outcomes] == [
+        ("created", "ID-13"), ("created", "ID-14"), ("updated", "ID-11"), ("updated", "ID-11"), ("created", "ID-14")]
+    assert person(world, outcomes[1].subscriber_id)["merged_into"] == outcomes[0].subscriber_id
+    assert members(world, "News") == [outcomes[0].subscriber_id, outcomes[4].subscriber_id]
+
+
+def test_brands_do_not_meet(world):
+    """ID-P15."""
+    accounts.add_brand(world.gateway, 2, "Other")
+    mine = one(world, rec("17", "ann@example.org"))
+    theirs = one(world, rec("17", "ann@example.org"), world.actor(brand_id=2))
+    assert theirs.status == "created" and theirs.subscriber_id != mine.subscriber_id
