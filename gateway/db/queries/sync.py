@@ -98,11 +98,10 @@ def due(connection: Connection, kinds: Sequence[str], now: dt.datetime) -> list[
 def key_states(connection: Connection, brand_id: int, integration_id: int,
                keys: Sequence[str]) -> dict[str, KeyState]:
     """What is known of these remote IDs; unknown ones are absent."""
+    named = _named(connection, brand_id, integration_id, keys)
     rows = connection.execute(
-        sa.select(remote_key.c.remote_id, subscriber.c.email, remote_key.c.do_not_email,
-                  remote_key.c.ended_at.is_(None))
-        .select_from(remote_key.join(subscriber, subscriber.c.id == remote_key.c.subscriber_id))
-        .where(*_of(brand_id, integration_id), among(connection, remote_key.c.remote_id, keys)))
+        sa.select(named.c.remote_id, subscriber.c.email, named.c.do_not_email, named.c.ended_at.is_(None))
+        .join_from(named, subscriber, subscriber.c.id == named.c.subscriber_id))
     return {key: KeyState(email, bool(flag), bool(live)) for key, email, flag, live in rows}
 
 
@@ -126,18 +125,27 @@ def links(connection: Connection, brand_id: int, integration_id: int, made_until
 def own_interests(connection: Connection, brand_id: int, integration_id: int,
                   keys: Sequence[str]) -> dict[str, set[str]]:
     """The interests in which the integration's own source has put the people with these remote IDs (ID-37)."""
+    named = _named(connection, brand_id, integration_id, keys)
     rows = connection.execute(
-        sa.select(remote_key.c.remote_id, interest.c.name)
-        .select_from(remote_key
-                     .join(membership, membership.c.subscriber_id == remote_key.c.subscriber_id)
+        sa.select(named.c.remote_id, interest.c.name)
+        .select_from(named.join(membership, membership.c.subscriber_id == named.c.subscriber_id)
                      .join(source, source.c.id == membership.c.source_id)
                      .join(interest, interest.c.id == membership.c.interest_id))
-        .where(*_of(brand_id, integration_id), among(connection, remote_key.c.remote_id, keys),
-               membership.c.until.is_(None), source.c.integration_id == integration_id))
+        .where(membership.c.until.is_(None), source.c.integration_id == integration_id))
     found: dict[str, set[str]] = {}
     for key, name in rows:
         found.setdefault(key, set()).add(name)
     return found
+
+
+def _named(connection: Connection, brand_id: int, integration_id: int, keys: Sequence[str]) -> sa.CTE:
+    """The remote keys with these remote IDs, of which there may be any number, to be joined and selected from.
+
+    Found before anything is joined: without statistics, as right after a first sync of thousands, PostgreSQL
+    else compares every link with every member of the list.
+    """
+    found = sa.select(remote_key).where(*_of(brand_id, integration_id), among(connection, remote_key.c.remote_id, keys))
+    return found.cte("named").prefix_with("MATERIALIZED")
 
 
 def _of(brand_id: int, integration_id: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:

@@ -12,6 +12,7 @@ from gateway.db.models.accounts import integration
 from gateway.db.models.mailings import event
 from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.db.models.sync import writeback
+from gateway.db.queries.bulk import among
 from gateway.db.queries.events import insert_or_ignore
 from gateway.domain import writeback as rules
 from gateway.domain.paging import Window
@@ -78,7 +79,7 @@ def open_kinds(connection: Connection, brand_id: int, integration_id: int,
     t = writeback.c
     query = (sa.select(t.remote_id, t.kind)
              .where(t.brand_id == brand_id, t.integration_id == integration_id, t.state.in_(rules.OPEN),
-                    t.kind.in_((rules.UNSUBSCRIBE, rules.RESUBSCRIBE)), t.remote_id.in_(remote_ids))
+                    t.kind.in_((rules.UNSUBSCRIBE, rules.RESUBSCRIBE)), among(connection, t.remote_id, remote_ids))
              .order_by(t.id))
     return {remote_id: kind for remote_id, kind in connection.execute(query)}
 
