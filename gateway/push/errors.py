@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import traceback
 
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from gateway.errors import GatewayError
@@ -20,7 +20,9 @@ _MESSAGES = {
     404: "There is nothing at this address. Look at the path.",
     405: "This address does not take this HTTP method; the header Allow names those that it takes.",
 }
-_FIELDS = {"pageSize": "limit", "pageToken": "after"}  # paging speaks SOAP's words; these are ours
+_FIELDS = {"pageSize": "limit", "pageToken": "after", "address": "addresses", "excludeInterest": "excludeInterests"}
+"""The services speak SOAP's words; these are ours. ``interest`` is a parameter of imports, a list of mailings."""
+
 RETRY_AFTER_S = 5
 
 
@@ -35,8 +37,13 @@ def install(app: Flask) -> None:
 def _refused(error: GatewayError) -> Response:
     event(log, "request refused", level=logging.INFO if error.status < 500 else logging.WARNING, code=error.code,
           request_id=g.request_id)
-    return _answer(error.code, error.status, error.message, _FIELDS.get(error.field or "", error.field),
-                   error.retry_after_s)
+    return _answer(error.code, error.status, error.message, _our_word(error.field), error.retry_after_s)
+
+
+def _our_word(field: str | None) -> str | None:
+    if field in ("interest", "interests"):
+        return "interests" if request.path.startswith("/mailings") else "interest"
+    return _FIELDS.get(field or "", field)
 
 
 def _not_json(problem: JsonProblem) -> Response:

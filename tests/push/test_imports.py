@@ -1,0 +1,137 @@
+"""Bulk files at the door: taken in, looked at, stopped."""
+
+import gzip
+
+import pytest
+
+CSV = "remoteId,email,FirstName\nK-1,ann@example.org,Ann\nK-2,nobody,Bo\n"
+
+
+def send(call, data=CSV, content_type="text/csv", **options):
+    return call.post(options.pop("path", "/imports"), data=data if isinstance(data, bytes) else data.encode(),
+                     content_type=content_type, **options)
+
+
+def spooled(door):
+    folder = door.gateway.settings.spool_dir
+    return list(folder.iterdir()) if folder.is_dir() else []
+
+
+def test_from_acceptance_to_the_errors(call, door):
+    """PUSH-32, PUSH-33, PUSH-72: 202 with Location, the job, its counters, its failed rows."""
+    accepted = send(call)
+    job = accepted.json
+    assert (accepted.status_code, job["state"], job["mode"], job["rowsDone"]) == (202, "queued", "AddOrUpdate", 0)
+    assert accepted.headers["Location"] == f"/push/v1/imports/{job['jobId']}"
+    assert job["errorsUrl"] == f"/push/v1/imports/{job['jobId']}/errors"
+    assert (job["queuedAt"], "startedAt" in job, "finishedAt" in job) == ("2026-01-15T12:00:00.000Z", False, False)
+    door.work()
+    job = call.get(f"/imports/{job['jobId']}").json
+    assert (job["state"], job["received"], job["created"], job["failed"], job["byCode"], job["warnings"]) == (
+        "finished_with_errors", 2, 1, 1, {"INVALID_EMAIL": 1}, {})
+    assert (job["rowsDone"], job["bytesDone"], job["replayed"]) == (2, len(CSV), False)
+    assert job["startedAt"] and job["finishedAt"]
+    errors = call.get(f"/imports/{job['jobId']}/errors").json
+    assert errors["items"] == [{"row": 2, "line": 3, "remoteId": "K-2", "email": "nobody", "code": "INVALID_EMAIL",
+                                "field": "email", "message": errors["items"][0]["message"]}]
+    door.world.clock.advance(seconds=1)
+    assert [each["jobId"] for each in call.get("/imports").json["items"]] == [job["jobId"]]
+    assert call.get("/imports?state=queued").json["items"] == []
+    assert spooled(door) == []
+
+
+@pytest.mark.parametrize(("data", "content_type", "options"), [
+    (CSV, "text/csv; charset=utf-8", ""), (CSV.encode("utf-16"), "text/csv; charset=utf-16", ""),
+    (CSV.replace(",", ";"), "TEXT/CSV", "?delimiter=;"), (CSV.split("\n", 1)[1], "text/csv",
+                                                         "?columns=remoteId,email,FirstName"),
+    ('{"remoteId":"K-1","email":"ann@example.org","fields":{"FirstName":"Ann"}}\n{"remoteId":"K-2","email":"nobody"}',
+     "application/x-ndjson", "")])
+@pytest.mark.parametrize("packed", [False, True])
+def test_formats_end_in_the_same_state(call, door, data, content_type, options, packed):
+    """PUSH-57, PUSH-59..61, ID-P3: format, charset, delimiter and packing do not matter."""
+    data = data if isinstance(data, bytes) else data.encode()
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    job = send(call, gzip.compress(data) if packed else data, content_type, headers=headers,
+               path=f"/imports{options}").json
+    door.work()
+    job = call.get(f"/imports/{job['jobId']}").json
+    assert (job["state"], job["created"], job["byCode"]) == ("finished_with_errors", 1, {"INVALID_EMAIL": 1})
+    door.world.clock.advance(seconds=1)
+    person = call.get("/subscribers?remoteId=K-1").json["items"][0]
+    assert {each["name"]: each["value"] for each in person["fields"]} == {"FirstName": "Ann"}
+
+
+@pytest.mark.parametrize(("content_type", "path", "headers", "status", "code"), [
+    ("application/json", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("text/tab-separated-values", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("application/xml", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("text/csv; charset=ebcdic", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("text/csv", "/imports", {"Content-Encoding": "br"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("text/csv", "/imports", {"Content-Encoding": "gzip"}, 400, "MALFORMED_REQUEST"),
+    ("text/csv", "/imports?mode=Remove", {}, 400, "INVALID_REQUEST"),
+    ("text/csv", "/imports?mapping=mine", {}, 400, "INVALID_REQUEST"),
+    ("text/csv", "/imports?delimiter=;;", {}, 400, "INVALID_REQUEST"),
+    ("text/csv", "/imports?source=a%00b", {}, 400, "INVALID_CHARACTER"),
+    ("application/x-ndjson", "/imports?delimiter=;", {}, 400, "INVALID_REQUEST")])
+def test_refused_bodies_leave_nothing(call, door, content_type, path, headers, status, code):
+    """PUSH-58: no job, no row, no file."""
+    answer = send(call, content_type=content_type, path=path, headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert (door.count("upload"), spooled(door)) == (0, [])
+
+
+@pytest.mark.parametrize(("data", "word"), [
+    ("City,Title\nBonn,Dr\n", "remote ID"), (b"\xff\n", "character set"), ("", "header"), ('"email\n', "quotes")])
+def test_unreadable_header_rejects_the_job(call, door, data, word):
+    """PUSH-59, PUSH-61, PUSH-69: accepted, then rejected with the reason; nothing is stored."""
+    job = send(call, data).json
+    door.work()
+    job = call.get(f"/imports/{job['jobId']}").json
+    assert (job["state"], job["received"]) == ("rejected", 0)
+    assert word in job["message"]
+    assert door.count("subscriber") == 0
+
+
+def test_same_body_while_open(call, door):
+    """PUSH-75: the same job, replayed, and no second file; with an Idempotency-Key it is a job of its own."""
+    first, again = send(call).json, send(call).json
+    assert (again["jobId"], first["replayed"], again["replayed"]) == (first["jobId"], False, True)
+    assert len(spooled(door)) == 1
+    keyed = send(call, headers={"Idempotency-Key": "k"}).json
+    assert (keyed["jobId"] != first["jobId"], keyed["replayed"]) == (True, False)
+    repeated = send(call, headers={"Idempotency-Key": "k"})
+    assert (repeated.status_code, repeated.json["jobId"], repeated.json["replayed"]) == (202, keyed["jobId"], True)
+    assert repeated.headers["Location"].endswith(keyed["jobId"])
+    assert len(spooled(door)) == 2
+    door.work()
+    assert send(call).json["jobId"] not in (first["jobId"], keyed["jobId"])
+
+
+def test_cancel(call, door):
+    """PUSH-34, PUSH-70: a waiting job ends at once; again is harmless; an ended one is 409 with its state."""
+    job = send(call).json["jobId"]
+    assert call.post(f"/imports/{job}/cancel").json["state"] == "cancelled"
+    assert call.post(f"/imports/{job}/cancel").json["state"] == "cancelled"
+    ended = send(call).json["jobId"]
+    door.work()
+    answer = call.post(f"/imports/{ended}/cancel")
+    assert (answer.status_code, answer.json["code"]) == (409, "STATE_CONFLICT")
+    assert "finished_with_errors" in answer.json["errorMessage"]
+
+
+def test_another_brands_job(call, other):
+    """PUSH-80, ID-P15: a foreign id is 404, like one that never was."""
+    job = send(call).json["jobId"]
+    for method, path in (("GET", f"/imports/{job}"), ("GET", f"/imports/{job}/errors"),
+                         ("POST", f"/imports/{job}/cancel")):
+        assert other(method, path).json["code"] == "NOT_FOUND"
+    assert send(other).json["replayed"] is False
+    assert call.get(f"/imports/{job}").json["state"] == "queued"
+
+
+def test_release_is_not_there_yet(call):
+    """What comes later is absent."""
+    job = send(call).json["jobId"]
+    assert call.post(f"/imports/{job}/release").status_code == 404
+    assert call.get(f"/imports/{job}/rejects").status_code == 404
