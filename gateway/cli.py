@@ -96,7 +96,8 @@ def _sync(args: argparse.Namespace) -> int:
         with gateway.reading(_operator(args)) as unit:
             app.accounts.require_brand(unit)
             found = app.integrations.get_by_name(unit, args.integration)
-        report = app.sync.run(gateway, args.brand, found.integration_id, preview=args.preview, full=args.full)
+        report = app.sync.run(gateway, args.brand, found.integration_id, preview=args.preview, full=args.full,
+                              release=args.release)
     facts = {"integration": report.integration, "state": report.state, "preview": report.preview, **report.counters}
     if report.message:
         facts["message"] = report.message
@@ -206,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--integration", required=True, metavar="NAME")
     made.add_argument("--preview", action="store_true", help="print the counts and change nothing")
     made.add_argument("--full", action="store_true", help="read everything, not only what changed")
+    made.add_argument("--release", action="store_true", help="apply a mass change that the brake would hold")
     made = add(commands, "import", _import, "Import a file of subscribers.", branded=True)
     made.add_argument("--integration", default="api", metavar="NAME")
     made.add_argument("--interest", action="append", default=[], metavar="NAME", help="joined by all; repeatable")
