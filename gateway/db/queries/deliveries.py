@@ -7,6 +7,7 @@ that was given up for dead changes nothing that others decided meanwhile.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -86,13 +87,9 @@ def mark(connection: Connection, claimed: Claimed, owner: str, now: dt.datetime)
 
     A row with this note and no outcome is in doubt when its lane is gone (SEND-12).
     """
-    t = delivery.c
-    return connection.execute(
-        sa.update(delivery)
-        .where(t.id == claimed.delivery_id, t.state == rules.CLAIMED, t.lease_owner == owner,
-               t.body_started_at.is_(None))
-        .values(body_started_at=now, attempt=claimed.attempt + 1,
-                first_tried_at=claimed.first_tried_at or now)).rowcount == 1
+    values = {"b_id": claimed.delivery_id, "b_owner": owner, "body_started_at": now, "attempt": claimed.attempt + 1,
+              "first_tried_at": claimed.first_tried_at or now}
+    return connection.execute(_MARK, values).rowcount == 1
 
 
 def settle(connection: Connection, settled: Settled, owner: str) -> bool:
@@ -100,26 +97,34 @@ def settle(connection: Connection, settled: Settled, owner: str) -> bool:
 
     A temporary failure of an instance that was cancelled meanwhile ends as ``cancelled``.
     """
-    t, claimed = delivery.c, settled.claimed
-    state = rules.STEPS[rules.CLAIMED, settled.event]
-    mine = sa.and_(t.state == rules.CLAIMED, t.lease_owner == owner)
-    if rules.IN_DOUBT in rules.states_before(settled.event):
-        mine = sa.or_(mine, sa.and_(t.state == rules.IN_DOUBT, t.attempt == settled.attempt))
+    tried = settled.event != "leave_out"
+    claimed = settled.claimed
     values: dict[str, object] = {
-        "state": state if state != rules.DEFERRED else sa.case(
-            (_sending(None, t.instance_id), rules.DEFERRED), else_=rules.CANCELLED),
-        "reason": settled.reason, "next_at": settled.next_at, "code": settled.code,
-        "status_text": settled.status_text, "bounce_class": settled.bounce_class, "changed_at": settled.at,
-        "lease_owner": None, "lease_until": None}
-    if state == rules.ACCEPTED:
-        values["accepted_at"] = settled.at
+        "b_id": claimed.delivery_id, "b_owner": owner, "b_attempt": settled.attempt, "reason": settled.reason,
+        "next_at": settled.next_at, "code": settled.code, "status_text": settled.status_text,
+        "bounce_class": settled.bounce_class, "changed_at": settled.at,
+        "attempt": settled.attempt if tried else claimed.attempt,
+        "first_tried_at": (claimed.first_tried_at or settled.at) if tried else claimed.first_tried_at,
+        "accepted_at": settled.at if settled.event == "accept" else None}
+    return connection.execute(_settle_statement(settled.event), values).rowcount == 1
+
+
+@functools.cache
+def _settle_statement(event: str) -> sa.Update:
+    """The guarded step of one event; made once, for it runs with every message."""
+    t = delivery.c
+    state = rules.STEPS[rules.CLAIMED, event]
+    mine = sa.and_(t.state == rules.CLAIMED, t.lease_owner == sa.bindparam("b_owner"))
+    if rules.IN_DOUBT in rules.states_before(event):
+        mine = sa.or_(mine, sa.and_(t.state == rules.IN_DOUBT, t.attempt == sa.bindparam("b_attempt")))
+    values = {name: sa.bindparam(name) for name in (
+        "reason", "next_at", "code", "status_text", "bounce_class", "changed_at", "attempt", "first_tried_at",
+        "accepted_at")}
+    values |= {"state": sa.literal(state), "lease_owner": sa.null(), "lease_until": sa.null()}
     if state == rules.DEFERRED:
-        values["body_started_at"] = None
-    if settled.event != "leave_out":
-        values["attempt"] = settled.attempt
-        values["first_tried_at"] = claimed.first_tried_at or settled.at
-    statement = sa.update(delivery).where(t.id == claimed.delivery_id, mine).values(values)
-    return connection.execute(statement).rowcount == 1
+        values["body_started_at"] = sa.null()
+        values["state"] = sa.case((_sending(None, t.instance_id), rules.DEFERRED), else_=rules.CANCELLED)
+    return sa.update(delivery).where(t.id == sa.bindparam("b_id"), mine).values(values)
 
 
 def release(connection: Connection, instance_id: int, owner: str, now: dt.datetime,
@@ -250,3 +255,10 @@ def _claimed(row: sa.Row) -> Claimed:
     held = row.was == rules.QUEUED and row.next_at is not None
     wait_s = (row.next_at - row.changed_at).total_seconds() if held else 0.0
     return Claimed(row.id, row.subscriber_id, row.email, row.remote_id, row.attempt, row.first_tried_at, wait_s)
+
+
+_MARK = (
+    sa.update(delivery)
+    .where(delivery.c.id == sa.bindparam("b_id"), delivery.c.state == rules.CLAIMED,
+           delivery.c.lease_owner == sa.bindparam("b_owner"), delivery.c.body_started_at.is_(None))
+    .values({name: sa.bindparam(name) for name in ("body_started_at", "attempt", "first_tried_at")}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -23,8 +24,17 @@ def insert_or_ignore(connection: Connection, table: sa.Table) -> sqlite.Insert |
 def add(connection: Connection, brand_id: int, new: NewEvent, recorded_at: dt.datetime) -> int | None:
     """Stores the event and answers its id, or None when its ``once_key`` is stored already (SEND-50)."""
     values = {name: getattr(new, name) for name in NewEvent.__slots__}
-    statement = insert_or_ignore(connection, event).values(brand_id=brand_id, recorded_at=recorded_at, **values)
-    return connection.execute(statement.returning(event.c.id)).scalar()
+    values |= {"brand_id": brand_id, "recorded_at": recorded_at}
+    return connection.execute(_insert(is_postgresql(connection)), values).scalar()
+
+
+@functools.cache
+def _insert(postgres: bool) -> sa.Insert:
+    """Made once: this runs with every message that is sent."""
+    insert = postgresql.insert if postgres else sqlite.insert
+    columns = (*NewEvent.__slots__, "brand_id", "recorded_at")
+    return (insert(event).values({name: sa.bindparam(name) for name in columns}).on_conflict_do_nothing()
+            .returning(event.c.id))
 
 
 def find(connection: Connection, brand_id: int, wanted: EventFilter, window: Window) -> list[EventView]:
