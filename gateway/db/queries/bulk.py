@@ -1,7 +1,7 @@
 """How are many rows found and written at once? One statement for thousands, whatever the database.
 
-SQLite takes prepared statements with tuples, PostgreSQL takes COPY; lists of keys travel as one
-parameter, so that neither the number of variables nor the statement's text grows with them.
+SQLite takes prepared statements with tuples, PostgreSQL takes COPY and pipelined updates; lists of keys
+travel as one parameter, so that neither the number of variables nor the statement's text grows with them.
 """
 
 from __future__ import annotations
@@ -13,24 +13,38 @@ from functools import lru_cache
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.base import Instant
 
+Rows = Sequence[tuple[Any, ...]]
+
+_SQLITE = sqlite.dialect(paramstyle="qmark")
+_POSTGRESQL = postgresql.dialect(paramstyle="pyformat")
+
 
 def among(connection: Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """The condition that the column is one of the values, of which there may be any number."""
     if is_postgresql(connection):
         return column == sa.any_(sa.literal(list(values), ARRAY(column.type)))
-    listed = sa.func.json_each(sa.literal(json.dumps(list(values)))).table_valued("value")
-    return column.in_(sa.select(listed.c.value))
+    return column.in_(_listed(values))
 
 
-def insert_rows(connection: Connection, table: sa.Table, names: tuple[str, ...],
-                rows: Sequence[tuple[Any, ...]]) -> None:
+def not_among(connection: Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
+    """The condition that the column, which is never null, is none of the values."""
+    if is_postgresql(connection):
+        return column != sa.all_(sa.literal(list(values), ARRAY(column.type)))
+    return column.not_in(_listed(values))
+
+
+def _listed(values: Sequence[Any]) -> sa.Select[tuple[Any]]:
+    return sa.select(sa.func.json_each(sa.literal(json.dumps(list(values)))).table_valued("value").c.value)
+
+
+def insert_rows(connection: Connection, table: sa.Table, names: tuple[str, ...], rows: Rows) -> None:
     """Inserts the rows, tuples in the order of ``names``; other columns get their defaults. Not for JSON columns."""
     if not rows:
         return
@@ -45,12 +59,39 @@ def insert_rows(connection: Connection, table: sa.Table, names: tuple[str, ...],
     connection.exec_driver_sql(text, _for_sqlite(table, dict(zip(names, zip(*rows, strict=True), strict=True)), order))
 
 
+def update_rows(connection: Connection, table: sa.Table, key: tuple[str, ...], names: tuple[str, ...],
+                rows: Rows) -> None:
+    """Sets ``names`` where ``key`` holds, once per row; rows are tuples of key, then values. Not for JSON columns."""
+    if not rows:
+        return
+    postgresql_here = is_postgresql(connection)
+    text, order = _update_statement(table, key, names, postgresql_here)
+    if postgresql_here:
+        connection.exec_driver_sql(text, [dict(zip((*key, *names), row, strict=True)) for row in rows])
+    else:
+        columns = dict(zip((*key, *names), zip(*rows, strict=True), strict=True))
+        connection.exec_driver_sql(text, _for_sqlite(table, columns, order))
+
+
 @lru_cache(maxsize=100)
 def _insert_statement(table: sa.Table, names: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
     """The text with question marks, and the names in whose order they stand."""
     compiled = sa.insert(table).compile(dialect=_SQLITE, column_keys=list(names))
-    assert compiled.positiontup is not None
-    return str(compiled), tuple(compiled.positiontup)
+    return str(compiled), tuple(compiled.positiontup or ())
+
+
+@lru_cache(maxsize=100)
+def _update_statement(table: sa.Table, key: tuple[str, ...], names: tuple[str, ...],
+                      postgresql_here: bool) -> tuple[str, tuple[str, ...]]:
+    # Parameters of the key carry a mark, for SQLAlchemy keeps the plain names to itself in an UPDATE.
+    statement = sa.update(table).where(*(table.c[name] == sa.bindparam(f"of_{name}") for name in key)).values(
+        {name: sa.bindparam(f"to_{name}") for name in names})
+    compiled = statement.compile(dialect=_POSTGRESQL if postgresql_here else _SQLITE)
+    text, order = str(compiled), tuple(compiled.positiontup or ())
+    plain = {f"of_{name}": name for name in key} | {f"to_{name}": name for name in names}
+    for marked, name in plain.items():
+        text = text.replace(f"%({marked})s", f"%({name})s")
+    return text, tuple(plain[marked] for marked in order)
 
 
 def _for_sqlite(table: sa.Table, columns: dict[str, Sequence[Any]], order: tuple[str, ...]) -> list[Any]:
@@ -64,6 +105,3 @@ def _for_sqlite(table: sa.Table, columns: dict[str, Sequence[Any]], order: tuple
                 written[moment] = write(moment)
             columns[name] = [written[moment] for moment in columns[name]]
     return list(zip(*(columns[name] for name in order), strict=True))
-
-
-_SQLITE = sqlite.dialect(paramstyle="qmark")

@@ -16,7 +16,7 @@ from gateway.db.models.subscribers import (
     source_values,
     subscriber,
 )
-from gateway.db.queries.bulk import among
+from gateway.db.queries.bulk import among, not_among
 from gateway.domain.people import Document, Key, Membership, Person
 from gateway.domain.suppression import AddressFacts
 
@@ -41,8 +41,10 @@ def people(connection: Connection, brand_id: int, integration_id: int, remote_id
                    among(connection, remote_key.c.remote_id, list(remote_ids)))))
     addresses = set(emails) | {person.email for person in found.values() if person.email is not None}
     if addresses:
-        _take(found, connection.execute(
-            sa.select(*_PERSON).where(*mine, among(connection, subscriber.c.email, list(addresses)))))
+        others = sa.select(*_PERSON).where(*mine, among(connection, subscriber.c.email, list(addresses)))
+        if found:
+            others = others.where(not_among(connection, subscriber.c.id, list(found)))
+        _take(found, connection.execute(others))
     if found:
         _add_keys(connection, found)
         _add_documents(connection, found)
