@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import sqlalchemy as sa
 
@@ -457,3 +459,17 @@ def test_brands_do_not_meet(world):
     mine = one(world, rec("17", "ann@example.org"))
     theirs = one(world, rec("17", "ann@example.org"), world.actor(brand_id=2))
     assert theirs.status == "created" and theirs.subscriber_id != mine.subscriber_id
+
+
+def test_imports_at_once_end_as_if_one_came_after_the_other(world):
+    """ID-31: neither fails, and nobody is there twice."""
+    records = [rec(str(n) if n % 2 else None, f"p{n}@example.org", FirstName="A") for n in range(30)]
+    actors = [world.actor(), world.actor("ams")]
+    with ThreadPoolExecutor(2) as pool:
+        reports = [found.result() for found in [pool.submit(push, world, *records, as_=actors[turn % 2])
+                                                for turn in range(8)]]
+    assert all(report.counters.failed == 0 for report in reports)
+    living = rows(world, "subscriber")
+    assert len(living) == 15 + 2 * 15  # who has a remote ID is two people, one of each system
+    keyless = [row["email"] for row in living if row["keyless"]]
+    assert len(keyless) == len(set(keyless)) == 15
