@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import logging
 from collections.abc import Callable, Iterable
@@ -98,7 +99,9 @@ def _serve_one(config: Path | None, sock: Any, with_worker: bool) -> None:
     try:
         if with_worker:
             _start_worker(gateway, DEFAULT_CONCURRENCY)
-        server.serve(wsgi(gateway), sock)
+        application = wsgi(gateway)
+        gc.freeze()  # what is loaded now stays: the collector need not look at it during every request
+        server.serve(application, sock)
     finally:
         gateway.close()
 

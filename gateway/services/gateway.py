@@ -16,7 +16,7 @@ from gateway.domain.tokens import Keys
 from gateway.services.passwords import Logins
 from gateway.settings import Settings
 
-__all__ = ["Doorbell", "Gateway", "Ring", "SilentDoorbell"]
+__all__ = ["Doorbell", "Gateway", "Ring", "SilentDoorbell", "Unit"]
 
 
 class Doorbell(Protocol):
