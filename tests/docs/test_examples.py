@@ -47,7 +47,8 @@ def run(name: str, place: Installation, monkeypatch: pytest.MonkeyPatch) -> int:
             compared += 1
         elif block.language == "text":
             pattern = re.escape(text.strip()).replace(re.escape("..."), ".*")
-            wrong += [] if re.fullmatch(pattern, said.strip()) else [f"{block.place}: shown is\n{text}\nreal is\n{said}"]
+            if not re.fullmatch(pattern, said.strip()):
+                wrong.append(f"{block.place}: shown is\n{text}\nreal is\n{said}")
             compared += 1
         else:
             assert block.language == "xml", f"{block.place}: say what language this is"

@@ -21,7 +21,7 @@ REMOTE_ID_COLUMNS = {"remoteid", "id", "contactid", "memberid", "imisid"}
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; exit code 0 done, 1 refused or partly failed, 2 misused."""
     args = _parser().parse_args(arguments)
-    password = os.environ.get("GATEWAY_PASSWORD") or getpass.getpass("Password: ")
+    password = os.environ.get("GATEWAYCLIENT_PASSWORD") or getpass.getpass("Password: ")
     try:
         with Gateway(args.url, brand=args.brand, user=args.user, password=password, timeout_s=args.timeout) as gateway:
             return int(args.run(gateway, args))
@@ -100,9 +100,9 @@ def _report(gateway: Gateway, args: argparse.Namespace) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="gateway-client", description=__doc__,
-                                     epilog="The password is read from GATEWAY_PASSWORD, or asked for.")
-    parser.add_argument("--url", default=os.environ.get("GATEWAY_URL", "http://127.0.0.1:8080"),
-                        help="the gateway's address; default GATEWAY_URL or http://127.0.0.1:8080")
+                                     epilog="The password is read from GATEWAYCLIENT_PASSWORD, or asked for.")
+    parser.add_argument("--url", default=os.environ.get("GATEWAYCLIENT_URL", "http://127.0.0.1:8080"),
+                        help="the gateway's address; default GATEWAYCLIENT_URL or http://127.0.0.1:8080")
     parser.add_argument("--brand", required=True)
     parser.add_argument("--user", required=True)
     parser.add_argument("--timeout", type=float, default=60.0, metavar="SECONDS")
