@@ -18,6 +18,7 @@ from gateway.services.gateway import Gateway, Unit
 
 _LISTS = ("interests", "excludeInterests")
 _FLAGS = ("includeOrphans", "trackOpens", "trackClicks")
+_CLEARABLE = ("fromName", "replyTo", "text", "folder")
 _WHO = ("subscriberId", "remoteId", "email")
 _AS_IN_SOAP = {"interest": "interests", "excludeInterest": "excludeInterests", "address": "addresses"}
 MAX_TEST_ADDRESSES = 20
@@ -83,7 +84,7 @@ def _add_looks(made: Blueprint, gateway: Gateway) -> None:
         query.only()
         number = query.path_id(mailing_id)
         body = read_json(optional=True)
-        who = _who(_members(body.value or {}, _WHO))
+        who = _who(_members({} if body.value is None else body.value, _WHO))
         with gateway.reading(g.actor) as unit:
             return show(shapes.preview(mailings.preview(unit, number, who)))
 
@@ -201,12 +202,14 @@ def _draft(given: dict[str, Any]) -> dict[str, Any]:
                 continue
         elif not isinstance(value, str):
             raise GatewayError("INVALID_VALUE", "Expected text.", field=name)
+        elif value == "" and name in _CLEARABLE:
+            value = None
         changes[shapes.DRAFT_MEMBERS[name]] = value
     return changes
 
 
 def _clearable(name: str) -> str:
-    if name not in ("fromName", "replyTo", "text", "folder"):
+    if name not in _CLEARABLE:
         raise GatewayError("INVALID_VALUE", "This member cannot be cleared.", field=name)
     return shapes.DRAFT_MEMBERS[name]
 

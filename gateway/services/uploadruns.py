@@ -193,7 +193,7 @@ def _hold(run: _Run, unit: Unit) -> None:
 
 
 def _record(run: _Run, unit: Unit, **values: Any) -> None:
-    if not stored.record(unit.connection, run.upload_id, run.owner, values):
+    if not stored.record(unit.connection, unit.brand_id, run.upload_id, run.owner, values):
         raise _LostLease
 
 
@@ -239,7 +239,8 @@ def _release(run: _Run) -> None:
     """Lets another worker take the job at once; if even that fails, the lease ends by itself."""
     try:
         with run.gateway.unit(run.actor) as unit:
-            stored.record(unit.connection, run.upload_id, run.owner, {"lease_owner": None, "lease_until": None})
+            stored.record(unit.connection, unit.brand_id, run.upload_id, run.owner,
+                          {"lease_owner": None, "lease_until": None})
     except GatewayError as error:
         event(log, "import not released", level=logging.WARNING, upload=run.upload_id, code=error.code)
 

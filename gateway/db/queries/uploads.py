@@ -89,14 +89,14 @@ def claim(connection: Connection, brand_id: int, upload_id: int, owner: str, now
         .returning(*upload.c)).one_or_none()
 
 
-def hold(connection: Connection, upload_id: int, owner: str, until: dt.datetime) -> bool:
-    """Renews the lease; False when the import was cancelled or another worker has it: then stop."""
-    return _update(connection, upload_id, owner, {"lease_until": until})
+def record(connection: Connection, brand_id: int, upload_id: int, owner: str, values: Mapping[str, Any]) -> bool:
+    """Stores lease, counters, checkpoint or end in the name of ``owner``.
 
-
-def record(connection: Connection, upload_id: int, owner: str, values: Mapping[str, Any]) -> bool:
-    """Stores counters, checkpoint or end of the import in the name of ``owner``; False when the lease is lost."""
-    return _update(connection, upload_id, owner, values)
+    False when the import was cancelled or another worker has it: then nothing more may be done in its name.
+    """
+    return connection.execute(sa.update(upload).where(
+        upload.c.id == upload_id, upload.c.brand_id == brand_id, upload.c.state == RUNNING,
+        upload.c.lease_owner == owner).values(**values)).rowcount == 1
 
 
 def set_state(connection: Connection, brand_id: int, upload_id: int, was: str, values: Mapping[str, Any]) -> bool:
@@ -140,9 +140,3 @@ def _later(after: tuple[dt.datetime, int]) -> sa.ColumnElement[bool]:
 
 def _free(now: dt.datetime) -> sa.ColumnElement[bool]:
     return sa.or_(upload.c.lease_until.is_(None), upload.c.lease_until <= now)
-
-
-def _update(connection: Connection, upload_id: int, owner: str, values: Mapping[str, Any]) -> bool:
-    return connection.execute(sa.update(upload).where(
-        upload.c.id == upload_id, upload.c.state == RUNNING, upload.c.lease_owner == owner)
-        .values(**values)).rowcount == 1
