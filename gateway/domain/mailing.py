@@ -107,8 +107,7 @@ MAILING_STEPS: dict[tuple[str, str], str] = {
     (DRAFT, "change"): DRAFT,
     (DRAFT, "release"): RELEASED,
     (RELEASED, "release"): RELEASED,  # sent again on purpose: the caller checked ``again`` (SEND-4)
-    (RELEASED, "withdraw"): DRAFT,  # its only instance was cancelled before it sent anything
-    (DRAFT, "withdraw"): DRAFT,  # cancelling twice is harmless
+    (RELEASED, "withdraw"): DRAFT,  # its instances were cancelled before they sent anything
 }
 
 INSTANCE_STEPS: dict[tuple[str, str], str] = {

@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import fields, replace
 
-from gateway.db.queries import instances, locks
+from gateway.db.queries import instances
 from gateway.db.queries import mailings as queries
 from gateway.db.queries.instances import StoredInstance
 from gateway.db.queries.mailings import StoredMailing
@@ -90,7 +90,8 @@ def schedule(unit: Unit, mailing_id: int, send_at: dt.datetime, not_after: dt.da
     """Makes an instance that is sent at ``send_at``, and rings for it.
 
     Raises ``NOT_FOUND``; ``INVALID_VALUE`` for a time more than 5 minutes ago, a ``not_after`` before it, or a mailing
-    without interests; ``STATE_CONFLICT`` when the mailing has an instance and ``again`` is not said (SEND-4).
+    without interests; ``STATE_CONFLICT`` when the mailing is released, which is when an instance of it
+    waits, runs or has sent something, and ``again`` is not said (SEND-4).
     """
     unit.actor.require("send")
     mailing = _mailing(unit, mailing_id, lock=True)
@@ -98,11 +99,10 @@ def schedule(unit: Unit, mailing_id: int, send_at: dt.datetime, not_after: dt.da
     if not mailing.draft.interests:
         raise GatewayError("INVALID_VALUE", "The mailing names no interest, so it reaches nobody. "
                                             "Give it at least one.", field="interest")
-    live = [one for one in instances.of_mailings(unit.connection, unit.brand_id, [mailing_id])
-            if one.state != rules.CANCELLED]
-    if live and not again:
-        raise GatewayError("STATE_CONFLICT", f"The mailing has an instance in state '{live[0].state}' already. "
-                                             "Say again=true to send it once more.", field="again")
+    if mailing.state == rules.RELEASED and not again:
+        newest = instances.of_mailings(unit.connection, unit.brand_id, [mailing_id])[0]
+        raise GatewayError("STATE_CONFLICT", f"The mailing has an instance already; the newest is in state "
+                                             f"'{newest.state}'. Say again=true to send it once more.", field="again")
     state = rules.next_state(rules.MAILING_STEPS, "mailing", mailing.state, "release")
     queries.set_state(unit.connection, unit.brand_id, mailing_id, state, unit.now)
     instance_id = instances.add(unit.connection, unit.brand_id, mailing_id, send_at=send_at, not_after=not_after,
@@ -153,7 +153,6 @@ def _address(text: str, field_name: str) -> str:
 
 
 def _set_interests(unit: Unit, mailing_id: int, draft: MailingDraft) -> None:
-    locks.lock_brand(unit.connection, unit.brand_id)
     queries.set_interests(unit.connection, unit.brand_id, mailing_id,
                           _interest_ids(unit, draft.interests, "interest"),
                           _interest_ids(unit, draft.exclude_interests, "excludeInterest"))

@@ -160,7 +160,7 @@ def _finish(gateway: Gateway, actor: Actor, instance_id: int, end: LaneEnd) -> N
 def cancel_rows(unit: Unit, instance: StoredInstance, step: str, *, reason: str | None) -> None:
     """Ends an instance (``step``: cancel or too_late) whose row the caller has locked; what is out is out (SEND-38).
 
-    A mailing whose only instance is cancelled before anything was sent is a draft again (SEND-2).
+    A mailing that no instance has sent anything of, or will, is a draft again (SEND-2).
     """
     state = next_state(INSTANCE_STEPS, "instance", instance.state, step)
     if instance.state == states.CANCELLED:
@@ -168,12 +168,18 @@ def cancel_rows(unit: Unit, instance: StoredInstance, step: str, *, reason: str 
     deliveries.cancel_open(unit.connection, unit.brand_id, instance.instance_id, unit.now)
     instances.set_state(unit.connection, unit.brand_id, instance.instance_id, state, reason=reason,
                         finished_at=unit.now)
-    others = [other for other in instances.of_mailings(unit.connection, unit.brand_id, [instance.mailing_id])
-              if other.instance_id != instance.instance_id]
     mailing = mailings.get(unit.connection, unit.brand_id, instance.mailing_id, lock=True)
-    if mailing and not others and not deliveries.has_sent(unit.connection, unit.brand_id, instance.instance_id):
-        mailings.set_state(unit.connection, unit.brand_id, instance.mailing_id,
-                           next_state(states.MAILING_STEPS, "mailing", mailing.state, "withdraw"), unit.now)
+    if mailing is None or any(_counts(unit, one) for one in instances.of_mailings(
+            unit.connection, unit.brand_id, [instance.mailing_id])):
+        return
+    mailings.set_state(unit.connection, unit.brand_id, instance.mailing_id,
+                       next_state(states.MAILING_STEPS, "mailing", mailing.state, "withdraw"), unit.now)
+
+
+def _counts(unit: Unit, instance: StoredInstance) -> bool:
+    """Whether the instance keeps its mailing released: it goes on, or somebody may have got a message."""
+    return (instance.state != states.CANCELLED
+            or deliveries.has_sent(unit.connection, unit.brand_id, instance.instance_id))
 
 
 def _step(instance: StoredInstance, step: str) -> bool:

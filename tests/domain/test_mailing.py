@@ -8,7 +8,7 @@ from gateway.domain.mailing import INSTANCE_STEPS, MAILING_STEPS, MailingDraft, 
 from gateway.errors import GatewayError
 
 MAILING = [("draft", "change", "draft"), ("draft", "release", "released"), ("released", "release", "released"),
-           ("released", "withdraw", "draft"), ("draft", "withdraw", "draft")]
+           ("released", "withdraw", "draft")]
 INSTANCE = [
     ("scheduled", "time_reached", "preparing"), ("scheduled", "cancel", "cancelled"),
     ("scheduled", "too_late", "cancelled"), ("preparing", "audience_committed", "sending"),

@@ -143,6 +143,17 @@ def test_cancel_while_sending(house, sink):
     with house.reading() as unit:
         assert mailings.get(unit, mailing_id).state == "released"
     assert refused(house, mailings.update, mailing_id, {"name": "x"})[0] == "STATE_CONFLICT"
+    assert refused(house, mailings.send, mailing_id) == ("STATE_CONFLICT", "again"), "ann has it already (SEND-4)"
+
+
+def test_two_instances_cancelled_unsent_make_a_draft_again(house):
+    """SEND-2: nothing was sent and nothing will be."""
+    mailing_id = house.create()
+    ids = [house.schedule(mailing_id, delay_s=60), house.schedule(mailing_id, delay_s=60, again=True)]
+    for instance_id, state in zip(ids, ("released", "draft"), strict=True):
+        with house.unit() as unit:
+            mailings.cancel(unit, instance_id)
+            assert mailings.get(unit, mailing_id).state == state
 
 
 def test_sending_again_needs_again(house):

@@ -70,7 +70,7 @@ def facts(connection: Connection, brand_id: int, delivery_ids: Sequence[int],
         (sa.and_(s.orphan, sa.literal(not include_orphans)), rules.ORPHAN),
         (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None), survivor.c.opted_out_at.is_not(None)),
          rules.UNSUBSCRIBED),
-        (delivery.c.email.in_(_flagged(brand_id)), rules.REMOTE_FLAG),
+        (_flagged(brand_id, delivery.c.email).exists(), rules.REMOTE_FLAG),
         (a.bounced_at.is_not(None), rules.BAD_EMAIL),
         else_=None)
     query = (
@@ -135,9 +135,13 @@ def _members(audience: Audience, now: dt.datetime, *, exclude: bool) -> sa.Selec
                m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now), ~has_left))
 
 
-def _flagged(brand_id: int) -> sa.Select[tuple[str]]:
-    """Addresses at which a live record has a flagged key; a key keeps its flag when its link ends (ID-32, ID-45)."""
-    s, key = subscriber.c, remote_key.c
-    return (sa.select(s.email).join(remote_key, key.subscriber_id == s.id)
-            .where(key.brand_id == brand_id, key.do_not_email, s.brand_id == brand_id, s.merged_into.is_(None),
-                   s.email.is_not(None)))
+def _flagged(brand_id: int, email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:
+    """Addresses at which a live record has a flagged key; a key keeps its flag when its link ends (ID-32, ID-45).
+
+    With ``email`` only that column's address is looked up: for few rows cheaper than the whole set.
+    """
+    s, key = subscriber.alias("holder"), remote_key.alias("flag")
+    found = (sa.select(s.c.email).join(key, key.c.subscriber_id == s.c.id)
+             .where(key.c.brand_id == brand_id, key.c.do_not_email, s.c.brand_id == brand_id,
+                    s.c.merged_into.is_(None), s.c.email.is_not(None)))
+    return found if email is None else found.where(s.c.email == email)
