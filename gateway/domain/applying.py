@@ -6,18 +6,15 @@ certain that the record does not fail, so a failed record changes nothing (PUSH-
 
 from __future__ import annotations
 
-import datetime as dt
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-
 from gateway.domain import identity, interests, merge, records
-from gateway.domain.addresses import normalise, normalise_remote_id, printable
+from gateway.domain.addresses import printable
+from gateway.domain.batch import Batch, note, note_resolved
 from gateway.domain.identity import ADOPT, CREATE, Identity, Resolution
 from gateway.domain.interests import Interests
-from gateway.domain.people import Directory, Key, Person
+from gateway.domain.people import Key, Person
 from gateway.domain.records import Outcome, Problem, SubscriberRecord
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, ORPHAN, REMOTE_FLAG
-from gateway.domain.values import Catalogue, Values, read_values
+from gateway.domain.values import Values, read_values
 
 Changes = dict[str, tuple[str | None, str | None]]
 
@@ -31,37 +28,13 @@ _REMEDIES = {
 _RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
 
 
-@dataclass(slots=True)
-class Batch:
-    """How the records of one upload are applied, and the picture they change.
-
-    ``value_source_id``: the sender's source, to which values and memberships belong (ID-30).
-    ``upload_source_id``: what a record without remote ID shows as its source. ``source_names``: source id
-    -> what the decision log calls it. ``seen``: who was named so far, for ReplaceAll.
-    """
-
-    directory: Directory
-    catalogue: Catalogue
-    interests: Interests
-    mode: str
-    empty_value: str
-    upload_id: int
-    now: dt.datetime
-    value_source_id: int
-    upload_source_id: int
-    source_names: Mapping[int, str]
-    rank: merge.Rank
-    max_email: int = records.MAX_EMAIL
-    seen: set[int] = field(default_factory=set)
-
-
 def apply_record(batch: Batch, index: int, record: SubscriberRecord, who: Identity | Problem) -> Outcome:
-    """Applies one record to the picture and says what became of it; ``who`` is :func:`read_identity` of it."""
+    """Applies one record to the picture and says what became of it; ``who`` is ``read_identity`` of it."""
     if isinstance(who, Problem):
-        _note_unread(batch, record)
+        note(batch, record, who)
         return _failed(index, record, _RULES_OF_READING.get(who.field or ""), who)
     resolution = identity.resolve(who, batch.directory)
-    _note(batch, who, resolution)
+    note_resolved(batch, who, resolution)
     skipped = _forbidden_by_mode(batch.mode, resolution)
     if skipped is not None:
         return _outcome(index, record, who, resolution, records.SKIPPED, skipped)
@@ -98,52 +71,9 @@ def end_link(batch: Batch, index: int, remote_id: str) -> Outcome:
     if not live:
         person.orphan = True
         changes["orphan"] = ("false", "true")
-    _touch(batch, person)
+    batch.touch(person)
     return Outcome(index, records.UPDATED, "ID-32", person.subscriber_id, remote_id, person.email, "remoteId",
                    changes=changes)
-
-
-def note(batch: Batch, record: SubscriberRecord, who: Identity | Problem) -> None:
-    """Adds whom the record names to ``batch.seen`` and changes nothing else."""
-    if isinstance(who, Problem):
-        _note_unread(batch, record)
-    else:
-        _note(batch, who, identity.resolve(who, batch.directory))
-
-
-def read_identity(record: SubscriberRecord, max_email: int) -> Identity | Problem:
-    """The normalised identifiers of a record, or the first thing that is wrong with it."""
-    if record.problem is not None:
-        return record.problem
-    remote_id = normalise_remote_id(record.remote_id)
-    if isinstance(remote_id, Problem):
-        return remote_id
-    email = None
-    if record.email is not None and record.email.strip():
-        email = normalise(record.email, max_email)
-        if isinstance(email, Problem):
-            return email
-    return Identity(remote_id, email)
-
-
-def _note(batch: Batch, who: Identity, resolution: Resolution) -> None:
-    if resolution.person is not None:
-        batch.seen.add(resolution.person.subscriber_id)
-    elif resolution.action == identity.FAIL and who.email is not None:
-        batch.seen.update(person.subscriber_id for person in batch.directory.living_at(who.email))
-
-
-def _note_unread(batch: Batch, record: SubscriberRecord) -> None:
-    """Whoever a failed record names is not missing from the body: ReplaceAll must not end their memberships."""
-    remote_id = normalise_remote_id(record.remote_id)
-    if isinstance(remote_id, str):
-        person = batch.directory.holder(remote_id)
-        if person is not None:
-            batch.seen.add(person.subscriber_id)
-    if record.email is not None:
-        email = normalise(record.email, batch.max_email)
-        if isinstance(email, str):
-            batch.seen.update(person.subscriber_id for person in batch.directory.living_at(email))
 
 
 def _forbidden_by_mode(mode: str, resolution: Resolution) -> Problem | None:
@@ -186,7 +116,7 @@ def _remove(batch: Batch, index: int, record: SubscriberRecord, who: Identity, r
             wanted.add(found)
     changed = [merge.leave(person, interest_id, batch.now) for interest_id in sorted(wanted)]
     if any(changed):
-        _touch(batch, person)
+        batch.touch(person)
     return _outcome(index, record, who, resolution, records.UPDATED if any(changed) else records.UNCHANGED, None,
                     person, warnings)
 
@@ -206,7 +136,7 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     if batch.interests.call or record.add_interests or record.remove_interests:
         changed |= _memberships(batch, record, person, warnings)
     if changed or person.is_new:
-        _touch(batch, person)
+        batch.touch(person)
     if written and len(person.documents) > 1:
         warnings += [Problem("VALUE_NOT_EFFECTIVE", "Stored, but the value of another source comes first.", name)
                      for name in merge.not_effective(person, batch.value_source_id, written, batch.rank)]
@@ -236,7 +166,7 @@ def _settle(batch: Batch, who: Identity, resolution: Resolution, changes: Change
         directory.move(person, who.email)
     if resolution.twin is not None:
         changes["merged"] = (str(resolution.twin.subscriber_id), str(person.subscriber_id))
-        _touch(batch, resolution.twin)
+        batch.touch(resolution.twin)
         merge.absorb(directory, person, resolution.twin, who.remote_id, batch.now)
     return person, records.UNCHANGED
 
@@ -345,11 +275,6 @@ def _warn_of_status(batch: Batch, person: Person, warnings: list[Problem]) -> No
     reasons = [_REMEDIES[blocker] for blocker in blockers if blocker != ORPHAN]
     if reasons:
         warnings.append(Problem("NOT_SENDABLE", f"Stored, but not mailed: {'; '.join(reasons)}."))
-
-
-def _touch(batch: Batch, person: Person) -> None:
-    person.last_upload_id = batch.upload_id
-    batch.directory.touched[person.subscriber_id] = person
 
 
 def _failed(index: int, record: SubscriberRecord, rule: str | None, problem: Problem) -> Outcome:

@@ -7,15 +7,14 @@ applies chunk after chunk (:func:`apply_chunk`) and ends with :func:`finish`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 
 from gateway.db.queries import accounts, batches, decisions, events, identities, interests, locks, people_write
-from gateway.db.queries.batches import SourceRow
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
-from gateway.domain.applying import Batch, apply_record, end_link, note, read_identity
+from gateway.domain.applying import apply_record, end_link
+from gateway.domain.batch import Batch, note, read_identity
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.fields import fold
 from gateway.domain.identity import Identity
@@ -23,39 +22,16 @@ from gateway.domain.interests import Interests
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
 from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
-from gateway.domain.values import CREATE, FAIL, WARN, Catalogue, Field
+from gateway.domain.values import CREATE, Catalogue, Field
 from gateway.errors import GatewayError
-from gateway.services.interests import check_names, may_create, resolve_names
+from gateway.services.importcontext import ImportContext, check_options, prepare, sender_of, undone_if
+from gateway.services.interests import resolve_names
 from gateway.services.subscribers import rank_of
 
-UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
-"""Names in the brand's settings: what to do with an unknown field; the longest address taken (ID-8)."""
+__all__ = ["ImportContext", "apply_chunk", "check_options", "end_links", "finish", "import_records", "open_upload",
+           "options_as_json", "prepare", "recognise", "trim"]
 
-DETAILS = ("All", "Failures", "None")
-MAX_LABEL = 255
 BRAKE_SHARE, BRAKE_ROWS = 0.10, 10  # ID-70
-
-
-@dataclass(slots=True)
-class ImportContext:
-    """What all chunks of one upload share. After a unit that rolled back, prepare a new one.
-
-    ``seen`` are the people named so far, for ReplaceAll; a job that resumes fills it again with
-    :func:`recognise`.
-    """
-
-    options: ImportOptions
-    upload_id: int
-    integration_id: int
-    value_source_id: int
-    upload_source_id: int
-    sources: dict[int, SourceRow]
-    fields: dict[str, Field]
-    unknown_field: str
-    max_email: int
-    may_create_interests: bool
-    may_change_addresses: bool = True
-    seen: set[int] = field(default_factory=set)
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -75,7 +51,7 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
     check_options(options)
     locks.lock_brand(unit.connection, unit.brand_id)
     upload_id = open_upload(unit, options)
-    with _undone_if(unit, options.dry_run):
+    with undone_if(unit, options.dry_run):
         context = prepare(unit, options, upload_id)
         outcomes = _apply(unit, context, records, 0)
         finish(unit, context)
@@ -99,7 +75,7 @@ def trim(outcomes: Sequence[Outcome], detail: str) -> tuple[Outcome, ...]:
 
 def open_upload(unit: Unit, options: ImportOptions) -> int:
     """Stores the upload of a synchronous call or a sync and answers its id."""
-    integration_id, _ = _sender(unit, options)
+    integration_id, _ = sender_of(unit, options)
     return batches.open_upload(
         unit.connection, unit.brand_id, door=unit.actor.door, actor=unit.actor.label, integration_id=integration_id,
         label=options.label, options=options_as_json(options), request_id=unit.actor.request_id, now=unit.now)
@@ -111,47 +87,6 @@ def options_as_json(options: ImportOptions) -> dict[str, object]:
             "dryRun": options.dry_run, "detail": options.detail}
 
 
-def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext:
-    """Reads what all chunks of the upload need.
-
-    Interests named by the whole call are created here if the credential may, else ``LIST_UNKNOWN``
-    (ID-42). Raises also what :func:`check_options` raises.
-    """
-    check_options(options)
-    locks.lock_brand(unit.connection, unit.brand_id)
-    settings = accounts.brand_settings(unit.connection, unit.brand_id)
-    integration_id, name = _sender(unit, options)
-    value_source = accounts.add_source(unit.connection, unit.brand_id, "integration", name, integration_id)
-    upload_source = accounts.add_source(unit.connection, unit.brand_id, "upload", options.label)
-    creating = may_create(unit)
-    with _undone_if(unit, options.dry_run):
-        resolve_names(unit, options.interests, creating and options.mode != words.REMOVE)
-    return ImportContext(
-        options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
-        upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
-        fields=batches.fields(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
-        max_email=_max_email(settings), may_create_interests=creating)
-
-
-def check_options(options: ImportOptions) -> None:
-    """Raises ``INVALID_VALUE``, ``INVALID_CHARACTER`` or ``INVALID_REQUEST`` for options that no import takes.
-
-    Remove and ReplaceAll need interests (PUSH-56).
-    """
-    for member, value, allowed in (("mode", options.mode, words.MODES), ("detail", options.detail, DETAILS),
-                                   ("emptyValue", options.empty_value, (words.KEEP, words.CLEAR))):
-        if value not in allowed:
-            raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(allowed)}.", field=member)
-    if options.mode in (words.REMOVE, words.REPLACE_ALL) and not options.interests:
-        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs the interests that it is about. "
-                                              "Name at least one.", field="interests")
-    check_names(options.interests)
-    if holds_forbidden(options.label):
-        raise GatewayError("INVALID_CHARACTER", "The label holds a control character. Remove it.", field="source")
-    if len(options.label) > MAX_LABEL:
-        raise GatewayError("INVALID_VALUE", f"A label has at most {MAX_LABEL} characters.", field="source")
-
-
 def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
                 first_index: int) -> list[Outcome]:
     """Applies the records of one chunk, whose first is number ``first_index`` of the upload, and logs the decisions.
@@ -159,7 +94,7 @@ def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[Subscriber
     The result does not depend on how an upload is cut into chunks (ID-P2). Nothing is committed here.
     """
     locks.lock_brand(unit.connection, unit.brand_id)
-    with _undone_if(unit, context.options.dry_run):
+    with undone_if(unit, context.options.dry_run):
         outcomes = _apply(unit, context, records, first_index)
     _record(unit, context, outcomes)
     return outcomes
@@ -200,7 +135,7 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> 
     """
     locks.lock_brand(unit.connection, unit.brand_id)
     named = [Identity(remote_id, None) for remote_id in remote_ids]
-    with _undone_if(unit, context.options.dry_run):
+    with undone_if(unit, context.options.dry_run):
         directory = _picture(unit, context, (), named, with_memberships=True)
         batch = _batch(unit, context, (), directory)
         outcomes = [end_link(batch, at, remote_id) for at, remote_id in enumerate(remote_ids)]
@@ -304,49 +239,9 @@ def _interest_maker(unit: Unit) -> Callable[[str], int]:
     return lambda name: interests.add(unit.connection, unit.brand_id, name, None, False, unit.now)
 
 
-def _sender(unit: Unit, options: ImportOptions) -> tuple[int, str]:
-    """Whose remote IDs and values these are: the credential's integration, or the one that is named (SOAP-19)."""
-    actor = unit.actor
-    if options.integration in (None, "", actor.integration_name) and actor.integration_id is not None:
-        return actor.integration_id, actor.integration_name
-    name = options.integration or "api"
-    if options.integration and actor.integration_id is not None and not actor.is_admin:
-        raise GatewayError("NOT_ALLOWED", "These credentials speak for one integration only; leave 'integration' out.",
-                           field="integration")
-    found = accounts.integration_id(unit.connection, unit.brand_id, name)
-    if found is None:
-        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand.", field="integration")
-    return found, name
-
-
-def _unknown_field(settings: dict[str, object]) -> str:
-    wanted = settings.get(UNKNOWN_FIELD, WARN)
-    return str(wanted) if wanted in (WARN, FAIL, CREATE) else WARN
-
-
-def _max_email(settings: dict[str, object]) -> int:
-    wanted = settings.get(MAX_EMAIL_LENGTH)
-    return min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
-
-
 def _record(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]) -> None:
     """Logs the decisions (ID-78); of a dry run only what a sender must correct, without a person."""
     if context.options.dry_run:
         outcomes = [replace(outcome, subscriber_id=None) for outcome in outcomes if outcome.problem is not None]
     decisions.record(unit.connection, unit.brand_id, upload_id=context.upload_id, actor=unit.actor.label,
                      door=unit.actor.door, now=unit.now, outcomes=outcomes)
-
-
-@contextmanager
-def _undone_if(unit: Unit, undone: bool) -> Iterator[None]:
-    """Runs the block in a savepoint that is rolled back at its end, if ``undone`` (dry run)."""
-    if not undone:
-        yield
-        return
-    savepoint = unit.connection.begin_nested()
-    try:
-        yield
-    finally:
-        savepoint.rollback()
-
-

@@ -10,7 +10,8 @@ from collections import defaultdict
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.domain.applying import Batch, apply_record, read_identity
+from gateway.domain.applying import apply_record
+from gateway.domain.batch import Batch, read_identity
 from gateway.domain.fields import STANDARD_FIELDS, fold
 from gateway.domain.identity import Identity, resolve
 from gateway.domain.interests import Interests

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 from gateway.db.models.accounts import source
 from gateway.db.models.imports import upload
 from gateway.db.models.subscribers import field
-from gateway.db.queries.bulk import among
 from gateway.domain.values import Field
 
 
@@ -59,11 +58,3 @@ def fields(connection: Connection, brand_id: int) -> dict[str, Field]:
     t = field.c
     rows = connection.execute(sa.select(t.folded, t.name, t.kind, t.max_length).where(t.brand_id == brand_id))
     return {folded: Field(name, kind, max_length) for folded, name, kind, max_length in rows}
-
-
-def source_labels(connection: Connection, brand_id: int, source_ids: list[int]) -> dict[int, str]:
-    """How these sources are named, by id."""
-    t = source.c
-    rows = connection.execute(sa.select(t.id, t.kind, t.name, t.integration_id).where(
-        t.brand_id == brand_id, among(connection, t.id, source_ids)))
-    return {row[0]: SourceRow(*row).label for row in rows}

@@ -1,0 +1,124 @@
+"""Which options does an import take, for whom does it speak, and what do all its chunks share?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from gateway.db.queries import accounts, batches, locks
+from gateway.db.queries.batches import SourceRow
+from gateway.db.unit import Unit
+from gateway.domain import records as words
+from gateway.domain.addresses import holds_forbidden
+from gateway.domain.records import ImportOptions
+from gateway.domain.values import CREATE, FAIL, WARN, Field
+from gateway.errors import GatewayError
+from gateway.services.interests import check_names, may_create, resolve_names
+
+UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
+"""Names in the brand's settings: what to do with an unknown field; the longest address taken (ID-8)."""
+
+DETAILS = ("All", "Failures", "None")
+MAX_LABEL = 255
+
+
+@dataclass(slots=True)
+class ImportContext:
+    """What all chunks of one upload share. After a unit that rolled back, prepare a new one.
+
+    ``seen`` are the people named so far, for ReplaceAll; a job that resumes fills it again with
+    :func:`recognise`.
+    """
+
+    options: ImportOptions
+    upload_id: int
+    integration_id: int
+    value_source_id: int
+    upload_source_id: int
+    sources: dict[int, SourceRow]
+    fields: dict[str, Field]
+    unknown_field: str
+    max_email: int
+    may_create_interests: bool
+    may_change_addresses: bool = True
+    seen: set[int] = field(default_factory=set)
+
+
+def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext:
+    """Reads what all chunks of the upload need.
+
+    Interests named by the whole call are created here if the credential may, else ``LIST_UNKNOWN``
+    (ID-42). Raises also what :func:`check_options` raises.
+    """
+    check_options(options)
+    locks.lock_brand(unit.connection, unit.brand_id)
+    settings = accounts.brand_settings(unit.connection, unit.brand_id)
+    integration_id, name = sender_of(unit, options)
+    value_source = accounts.add_source(unit.connection, unit.brand_id, "integration", name, integration_id)
+    upload_source = accounts.add_source(unit.connection, unit.brand_id, "upload", options.label)
+    creating = may_create(unit)
+    with undone_if(unit, options.dry_run):
+        resolve_names(unit, options.interests, creating and options.mode != words.REMOVE)
+    return ImportContext(
+        options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
+        upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
+        fields=batches.fields(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
+        max_email=_max_email(settings), may_create_interests=creating)
+
+
+def check_options(options: ImportOptions) -> None:
+    """Raises ``INVALID_VALUE``, ``INVALID_CHARACTER`` or ``INVALID_REQUEST`` for options that no import takes.
+
+    Remove and ReplaceAll need interests (PUSH-56).
+    """
+    for member, value, allowed in (("mode", options.mode, words.MODES), ("detail", options.detail, DETAILS),
+                                   ("emptyValue", options.empty_value, (words.KEEP, words.CLEAR))):
+        if value not in allowed:
+            raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(allowed)}.", field=member)
+    if options.mode in (words.REMOVE, words.REPLACE_ALL) and not options.interests:
+        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs the interests that it is about. "
+                                              "Name at least one.", field="interests")
+    check_names(options.interests)
+    if holds_forbidden(options.label):
+        raise GatewayError("INVALID_CHARACTER", "The label holds a control character. Remove it.", field="source")
+    if len(options.label) > MAX_LABEL:
+        raise GatewayError("INVALID_VALUE", f"A label has at most {MAX_LABEL} characters.", field="source")
+
+
+def sender_of(unit: Unit, options: ImportOptions) -> tuple[int, str]:
+    """Whose remote IDs and values these are: the credential's integration, or the one that is named (SOAP-19)."""
+    actor = unit.actor
+    if options.integration in (None, "", actor.integration_name) and actor.integration_id is not None:
+        return actor.integration_id, actor.integration_name
+    name = options.integration or "api"
+    if options.integration and actor.integration_id is not None and not actor.is_admin:
+        raise GatewayError("NOT_ALLOWED", "These credentials speak for one integration only; leave 'integration' out.",
+                           field="integration")
+    found = accounts.integration_id(unit.connection, unit.brand_id, name)
+    if found is None:
+        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand.", field="integration")
+    return found, name
+
+
+def _unknown_field(settings: dict[str, object]) -> str:
+    wanted = settings.get(UNKNOWN_FIELD, WARN)
+    return str(wanted) if wanted in (WARN, FAIL, CREATE) else WARN
+
+
+def _max_email(settings: dict[str, object]) -> int:
+    wanted = settings.get(MAX_EMAIL_LENGTH)
+    return min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
+
+
+@contextmanager
+def undone_if(unit: Unit, undone: bool) -> Iterator[None]:
+    """Runs the block in a savepoint that is rolled back at its end, if ``undone`` (dry run)."""
+    if not undone:
+        yield
+        return
+    savepoint = unit.connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
