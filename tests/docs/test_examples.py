@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.installation import ROOT, Installation
-from tests.support.markdown import Shell, blocks, differences
+from tests.support.markdown import Shell, blocks, differences, last_json
 from tests.support.smtp_sink import SmtpSink
 
 DOCS = ROOT / "docs"
@@ -41,8 +41,8 @@ def run(name: str, place: Installation, monkeypatch: pytest.MonkeyPatch) -> int:
         elif block.language == "python":
             said = python(text, block.place, names, shell, monkeypatch)
         elif block.language == "json":
-            last = said.strip().splitlines()[-1]
-            found = differences(json.loads(text), json.loads(last))
+            last = last_json(said)
+            found = differences(json.loads(text), last)
             wrong += [f"{block.place}: {found}\n    {last}"] if found else []
             compared += 1
         elif block.language == "text":

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from gateway import app
 from gateway.domain.accounts import SCOPES, system_actor
+from gateway.services.gateway import Gateway
 from tests.support.waiting import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,10 +28,15 @@ PASSWORD = "open sesame"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port of 127.0.0.1 that is free now, below the range from which other tests' sockets get theirs."""
+    for port in random.SystemRandom().sample(range(20000, 32000), 100):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        return port
+    raise AssertionError("no port is free")
 
 
 def clean_environ(**more: str) -> dict[str, str]:
@@ -75,15 +83,24 @@ class Installation:
 
         The key is answered; the password is :data:`PASSWORD`. Four processes less to wait for.
         """
-        config = self.folder / "gateway.env"
-        config.write_text("".join(f"{name}={value}\n" for name, value in self.environ.items()
-                                  if name.startswith("GATEWAY_")))
-        app.initialise(config)
-        with closing(app.open_gateway(config)) as gateway:
+        app.initialise(self._settings_file())
+        with self.services() as gateway:
             app.accounts.add_brand(gateway, number, "Test Brand", [])
             with gateway.unit(system_actor(number, "cli")) as unit:
                 app.accounts.add_user(unit, "apiuser", PASSWORD, "admin")
                 return app.accounts.add_key(unit, "api", SCOPES)[1]
+
+    @contextmanager
+    def services(self) -> Iterator[Gateway]:
+        """The installation's gateway in this process, to prepare or to look at what a door cannot."""
+        with closing(app.open_gateway(self._settings_file())) as gateway:
+            yield gateway
+
+    def _settings_file(self) -> Path:
+        config = self.folder / "gateway.env"
+        config.write_text("".join(f"{name}={value}\n" for name, value in self.environ.items()
+                                  if name.startswith("GATEWAY_")))
+        return config
 
     def start(self, *arguments: str, name: str = "serve") -> subprocess.Popen[bytes]:
         """Starts a command that goes on; its output goes to ``<name>.log`` in the folder."""
@@ -122,7 +139,7 @@ class Installation:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
-        except OSError:
+        except (OSError, HTTPException):
             return 0, ""
 
 

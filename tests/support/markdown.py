@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping
@@ -39,6 +40,20 @@ def differences(shown: Any, real: Any, place: str = "answer") -> list[str]:
         return [found for at, pair in enumerate(zip(shown, real, strict=True))
                 for found in differences(*pair, f"{place}[{at}]")]
     return [] if shown == real else [f"{place} is {real!r}, shown is {shown!r}"]
+
+
+def last_json(text: str) -> Any:
+    """The JSON object that ends a text, whatever stands before it."""
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = json.JSONDecoder().raw_decode(text, at)
+        except ValueError:
+            end = -1
+        if end >= 0 and not text[end:].strip():
+            return found
+        at = text.find("{", max(end, at + 1))
+    raise AssertionError(f"no JSON object ends this:\n{text}")
 
 
 class Shell:

@@ -35,6 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _import(gateway: Gateway, args: argparse.Namespace) -> int:
+    for _ in _records(args.file, args.delimiter):  # to its end once: a file with a broken row is not sent at all
+        pass
     result = gateway.import_subscribers(_records(args.file, args.delimiter), interests=args.interest, mode=args.mode,
                                         source=args.source, dry_run=args.dry_run)
     _show(result)
@@ -42,18 +44,41 @@ def _import(gateway: Gateway, args: argparse.Namespace) -> int:
 
 
 def _records(path: Path, delimiter: str) -> Iterator[Record]:
+    """The rows of a CSV file; raises ``ValueError`` with file, line and remedy for what cannot be read."""
     with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = csv.DictReader(lines, delimiter=delimiter)
-        names = {name: "".join(c for c in name.lower() if c not in " -_") for name in rows.fieldnames or ()}
-        email = next((name for name, folded in names.items() if folded in EMAIL_COLUMNS), None)
-        remote_id = next((name for name, folded in names.items() if folded in REMOTE_ID_COLUMNS), None)
-        if email is None and remote_id is None:
-            raise ValueError(f"{path}: the first row must name a column email or remoteId; it has: "
-                             f"{', '.join(names) or 'nothing'}")
-        for row in rows:
-            fields = {name: row[name] for name in names if name not in (email, remote_id) and row[name] is not None}
-            yield Record(email=row[email] or None if email else None,
-                         remote_id=row[remote_id] or None if remote_id else None, fields=fields)
+        rows = csv.reader(lines, delimiter=delimiter)
+        try:
+            header = next(rows, [])
+            email, remote_id = (_column(path, header, names) for names in (EMAIL_COLUMNS, REMOTE_ID_COLUMNS))
+            if email is None and remote_id is None:
+                raise ValueError(f"{path}: the first row must name a column email or remoteId; it has: "
+                                 f"{', '.join(header) or 'nothing'}")
+            fields = [(at, name) for at, name in enumerate(header) if at not in (email, remote_id) and name.strip()]
+            for row in filter(None, rows):
+                if len(row) > len(header):
+                    raise ValueError(f"{path}: line {rows.line_num} has {len(row)} cells, the first row {len(header)}. "
+                                     "Put a cell that holds the delimiter into quotes.")
+                cell = dict(enumerate(row))
+                yield Record(email=cell.get(email) or None, remote_id=cell.get(remote_id) or None,
+                             fields={name: cell[at] for at, name in fields if at in cell})
+        except UnicodeDecodeError:
+            raise ValueError(f"{path}: this is not UTF-8. Save it as CSV in UTF-8.") from None
+        except csv.Error as error:
+            raise ValueError(f"{path}: line {rows.line_num}: {error}. Save it as CSV again.") from None
+
+
+def _column(path: Path, header: Sequence[str], names: set[str]) -> int | None:
+    found = [at for at, name in enumerate(header) if "".join(c for c in name.lower() if c not in " -_") in names]
+    if len(found) > 1:
+        raise ValueError(f"{path}: the columns {' and '.join(header[at] for at in found)} both name the person. "
+                         "Take one out.")
+    return found[0] if found else None
+
+
+def _delimiter(text: str) -> str:
+    if len(text) != 1 or text in '"\r\n':
+        raise argparse.ArgumentTypeError("one character, such as ;")
+    return text
 
 
 def _show(result: BatchResult) -> None:
@@ -113,7 +138,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--interest", action="append", default=[], metavar="NAME", help="joined by all; repeatable")
     made.add_argument("--mode", choices=("Add", "Update", "AddOrUpdate", "Remove"), default="AddOrUpdate")
     made.add_argument("--source", metavar="LABEL", help="a label for people without remote ID")
-    made.add_argument("--delimiter", default=",")
+    made.add_argument("--delimiter", type=_delimiter, default=",", metavar="C")
     made.add_argument("--dry-run", action="store_true", help="say what would happen and store nothing")
     made.set_defaults(run=_import)
 

@@ -87,10 +87,12 @@ class Gateway:
         ``key-n`` and answers what it answered before. ReplaceAll needs all records in one call, so more
         than 1,000 are refused (:class:`ValueError`).
         """
+        if mode == "ReplaceAll":
+            records = list(itertools.islice(records, MAX_RECORDS + 1))
+            if len(records) > MAX_RECORDS:
+                raise ValueError("ReplaceAll takes at most 1,000 records; use the bulk import of the PUSH API")
         results: list[BatchResult] = []
         for number, chunk in enumerate(_chunks(records)):
-            if mode == "ReplaceAll" and results:
-                raise ValueError("ReplaceAll takes at most 1,000 records; use the bulk import of the PUSH API")
             answer = self._import_chunk(chunk, {
                 "clientRequestId": f"{key}-{number}" if key else None, "mode": mode,
                 "interest": list(interests) or None, "dryRun": dry_run or None, "source": source})

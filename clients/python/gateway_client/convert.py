@@ -7,7 +7,6 @@ from typing import Any
 
 from lxml import etree
 
-from gateway_client.errors import GatewayFault
 from gateway_client.models import (
     BatchResult,
     Clear,
@@ -29,27 +28,23 @@ COUNTERS = ("received", "created", "adopted", "updated", "unchanged", "skipped",
 
 
 def record_element(record: Record) -> etree._Element:
-    """The ``record`` element of the contract; raises ``INVALID_CHARACTER`` for text that XML cannot hold."""
+    """The ``record`` element of the contract; raises ``ValueError`` for text that XML cannot hold."""
     element = etree.Element(_T + "record")
-    try:
-        if record.remote_id is not None:
-            etree.SubElement(element, _T + "remoteId").text = record.remote_id
-        if record.email is not None:
-            etree.SubElement(element, _T + "email").text = record.email
-        for name, value in record.fields.items():
-            field = etree.SubElement(element, _T + "field")
-            etree.SubElement(field, _T + "name").text = name
-            cell = etree.SubElement(field, _T + "value")
-            if isinstance(value, Clear):
-                cell.set(_NIL, "true")
-            else:
-                cell.text = value
-        for tag, names in (("addInterest", record.add_interests), ("removeInterest", record.remove_interests)):
-            for name in names:
-                etree.SubElement(element, _T + tag).text = name
-    except ValueError:
-        raise GatewayFault("INVALID_CHARACTER", "A value holds NUL or another control character, which XML cannot "
-                                                "carry. Remove it.") from None
+    if record.remote_id is not None:
+        etree.SubElement(element, _T + "remoteId").text = record.remote_id
+    if record.email is not None:
+        etree.SubElement(element, _T + "email").text = record.email
+    for name, value in record.fields.items():
+        field = etree.SubElement(element, _T + "field")
+        etree.SubElement(field, _T + "name").text = name
+        cell = etree.SubElement(field, _T + "value")
+        if isinstance(value, Clear):
+            cell.set(_NIL, "true")
+        else:
+            cell.text = value
+    for tag, names in (("addInterest", record.add_interests), ("removeInterest", record.remove_interests)):
+        for name in names:
+            etree.SubElement(element, _T + tag).text = name
     if record.do_not_email is not None:
         etree.SubElement(element, _T + "doNotEmail").text = "true" if record.do_not_email else "false"
     return element

@@ -53,7 +53,13 @@ _CLASSES: dict[str, type[GatewayFault]] = {
 
 
 def from_fault(fault: zeep.exceptions.Fault) -> GatewayFault:
-    """The exception of a SOAP fault; a fault without our detail becomes ``UNKNOWN``."""
+    """The exception of a SOAP fault; a fault without our detail becomes ``UNKNOWN``.
+
+    zeep calls a page of a proxy in between a fault too, with the page's bytes as its detail.
+    """
+    if isinstance(fault.detail, bytes):
+        return GatewayUnavailable("UNAVAILABLE", "The answer is not the gateway's: something stands in between.",
+                                  retryable=True)
     detail = fault.detail.find(f".//{NS}GatewayFault") if fault.detail is not None else None
     if detail is None:
         return GatewayFault("UNKNOWN", fault.message or "The call was refused.")
@@ -78,3 +84,6 @@ def translated() -> Iterator[None]:
     except (requests.RequestException, zeep.exceptions.Error, etree.LxmlError) as error:
         raise GatewayUnavailable("UNAVAILABLE", f"No answer of the gateway: {type(error).__name__}.",
                                  retryable=True) from error
+    except ValueError:  # lxml's word for NUL and the like
+        raise GatewayFault("INVALID_CHARACTER", "A value holds NUL or another control character, which XML cannot "
+                                                "carry. Remove it.") from None

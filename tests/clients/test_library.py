@@ -1,0 +1,213 @@
+"""Does the Python client do what its README says, against a real server and a real mail server?"""
+
+from __future__ import annotations
+
+import datetime as dt
+import socket
+import threading
+import time
+
+import pytest
+from gateway_client import (
+    CLEAR,
+    Gateway,
+    GatewayFault,
+    GatewayUnavailable,
+    MailingDraft,
+    NotAllowed,
+    NotAuthenticated,
+    NotFound,
+    Record,
+    StateConflict,
+)
+
+from gateway import app
+from gateway.domain.accounts import system_actor
+from tests.support.installation import PASSWORD
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def connect(server):
+    """Opens connections of a user and closes them."""
+    opened = []
+
+    def open_one(user="apiuser", password=PASSWORD, brand=9999, **options):
+        opened.append(Gateway(options.pop("url", server.url), brand=brand, user=user, password=password, **options))
+        return opened[-1]
+
+    yield open_one
+    for each in opened:
+        each.close()
+
+
+@pytest.fixture
+def gateway(connect):
+    """A connection of the admin."""
+    return connect()
+
+
+def test_a_long_list_goes_in_calls_of_a_thousand(gateway):
+    """SOAP-39, SOAP-75: 2,500 records in three calls; every failure at its own place among all."""
+    bad = {0, 999, 1000, 1777, 2499}
+    records = [Record(remote_id=f"L{n}", email="nonsense" if n in bad else f"long{n}@example.org",
+                      fields={"FirstName": f"Zoë {n}"}) for n in range(2500)]
+    result = gateway.import_subscribers(iter(records), interests=["Long"])
+    assert (result.received, result.created, result.failed) == (2500, 2495, 5)
+    assert {failure.index for failure in result.failures} == bad
+    assert [each.index for each in result.results] == list(range(2500))
+    assert all(failure.code == "INVALID_EMAIL" and failure.remote_id == f"L{failure.index}"
+               for failure in result.failures)
+    again = gateway.import_subscribers(records, interests=["Long"])
+    assert (again.unchanged, again.failed) == (2495, 5)
+    assert next(iter(gateway.find_interests(name="Long"))).members == 2495
+    assert sum(1 for _ in gateway.find_subscribers(interest="Long")) == 2495
+    assert gateway.get_subscriber(remote_id="L7").fields["FirstName"] == "Zoë 7"
+
+
+def test_a_key_makes_a_repetition_harmless(gateway):
+    """SOAP-72: the same key and records answer as before; other records under it are refused."""
+    records = [Record(remote_id=f"K{n}", email=f"key{n}@example.org") for n in range(1001)]
+    first = gateway.import_subscribers(records, key="night-1")
+    second = gateway.import_subscribers(records, key="night-1")
+    assert first.created == 1001 and second == first
+    with pytest.raises(GatewayFault) as caught:
+        gateway.import_subscribers([Record(email="other@example.org")], key="night-1")
+    assert caught.value.code == "IDEMPOTENCY_CONFLICT" and not caught.value.retryable
+
+
+def test_values_are_kept_cleared_and_replaced(gateway):
+    """ID-41: missing keeps, CLEAR clears; text goes through whatever it is."""
+    text = 'O\'Neil & "Söhne" <b> ]]> \t\n日本'
+    gateway.import_subscribers([Record(remote_id="V1", email="v@example.org", fields={"City": text, "LastName": "V"})])
+    gateway.import_subscribers([Record(remote_id="V1", fields={"LastName": CLEAR})])
+    assert dict(gateway.get_subscriber(remote_id="V1").fields) == {"City": text}
+    result = gateway.import_subscribers([Record(remote_id="V1", fields={"Shoe size": "38"})])
+    assert [warning.code for warning in result.results[0].warnings] == ["FIELD_UNKNOWN"]
+
+
+def test_interests_and_flag_of_a_record(gateway):
+    """SOAP-39: a record joins and leaves interests of its own; the flag blocks mail."""
+    gateway.import_subscribers([Record(remote_id="I1", email="i@example.org", add_interests=["One", "Two"])])
+    gateway.import_subscribers([Record(remote_id="I1", remove_interests=["One"], do_not_email=True)])
+    person = gateway.get_subscriber(email="I@example.org")
+    assert person.interests == ("Two",) and not person.sendable and "remote_flag" in person.blocked_by
+
+
+def test_what_xml_cannot_hold_is_said_before_it_is_sent(gateway):
+    """PUSH-6: a control character is INVALID_CHARACTER, not a traceback."""
+    with pytest.raises(GatewayFault) as caught:
+        gateway.import_subscribers([Record(email="nul@example.org", fields={"City": "a\0b"})])
+    assert caught.value.code == "INVALID_CHARACTER"
+    with pytest.raises(GatewayFault) as caught:
+        gateway.create_interest("bell\x07")
+    assert caught.value.code == "INVALID_CHARACTER"
+
+
+def test_exceptions_tell_apart_what_went_wrong(gateway, connect, server):
+    """SOAP-85: an exception class by fault code, with field and request id."""
+    with server.services() as house, house.unit(system_actor(9999, "cli")) as unit:
+        app.accounts.add_user(unit, "onlooker", PASSWORD, "reader")
+    with pytest.raises(NotAuthenticated):
+        connect(password="wrong password").get_subscriber(email="a@example.org")
+    with pytest.raises(NotAuthenticated):
+        connect(brand=1).get_subscriber(email="a@example.org")
+    with pytest.raises(NotAllowed) as refused:
+        connect(user="onlooker").import_subscribers([Record(email="a@example.org")])
+    assert refused.value.request_id
+    with pytest.raises(NotFound):
+        gateway.get_subscriber(email="nobody@example.org")
+    with pytest.raises(NotFound):
+        gateway.get_mailing("4711")
+    with pytest.raises(GatewayFault) as caught:
+        gateway.get_subscriber()
+    assert caught.value.code == "IDENTIFIER_MISSING"
+    with pytest.raises(GatewayFault) as caught:
+        gateway.import_subscribers([Record(email="a@example.org")], mode="Perhaps")
+    assert caught.value.code == "INVALID_REQUEST"
+    with pytest.raises(ValueError, match="ReplaceAll"):
+        gateway.import_subscribers([Record(email=f"r{n}@example.org") for n in range(1001)], mode="ReplaceAll",
+                                   interests=["Replaced"])
+    assert list(gateway.find_interests(name="Replaced")) == [], "nothing may be done of what is refused"
+
+
+def test_from_draft_to_report(gateway, sink):
+    """The main job: create, preview, test, schedule, cancel, send, report, events, unsubscribes."""
+    gateway.import_subscribers([Record(remote_id="M1", email="m1@example.org", fields={"FirstName": "Mo"}),
+                                Record(email="m2@example.org"), Record(email="m3@example.org")], interests=["Flow"])
+    stopped = gateway.unsubscribe(["m3@example.org"], reason="by telephone")
+    assert stopped.updated == 1
+    draft = MailingDraft(name="Flow", subject="For {{ FirstName | default('you') }}", from_address="news@example.org",
+                         html="<p>Read <a href='https://www.example.org/'>this</a>.</p>", interests=["Flow"])
+    mailing = gateway.create_mailing(draft)
+    assert (mailing.state, gateway.get_mailing(mailing.mailing_id)) == ("draft", mailing)
+    preview = gateway.preview_mailing(mailing.mailing_id, remote_id="M1")
+    assert (preview.subject, preview.recipients, dict(preview.left_out)) == ("For Mo", 2, {"unsubscribed": 1})
+    before = len(sink.messages)
+    assert [each.status for each in gateway.send_test(mailing.mailing_id, ["me@example.org"])] == ["accepted"]
+    later = gateway.schedule_mailing(mailing.mailing_id, dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+    assert gateway.cancel_mailing(later.instance_id).state == "cancelled"
+    with pytest.raises(ValueError, match="time zone"):
+        gateway.schedule_mailing(mailing.mailing_id, dt.datetime(2099, 1, 1))
+    instance = gateway.send_mailing(mailing.mailing_id, again=True)
+    with pytest.raises(StateConflict):
+        gateway.send_mailing(mailing.mailing_id)
+    sink.wait_for(before + 3)
+    wait_for(lambda: gateway.get_mailing(mailing.mailing_id).instances[0].state == "sent", "the end of sending")
+    report = gateway.get_report(instance_id=instance.instance_id)
+    assert (report["targeted"], report["sent"], report["delivered"], report.settled) == (3, 2, 2, False)
+    assert dict(report.left_out) == {"unsubscribed": 1}
+    sent = [event.address for event in gateway.find_events(types=["sent"], instance_id=instance.instance_id)]
+    assert sorted(sent) == ["m1@example.org", "m2@example.org"]
+    assert "m3@example.org" in {event.address for event in gateway.find_unsubscribes()}
+    cleared = gateway.resubscribe(["m3@example.org"], reason="wrote us a letter")
+    assert cleared.updated == 1
+
+
+def test_server_facts_need_no_rights(connect):
+    """SOAP-17: GetVersion and GetServerTime answer anybody."""
+    stranger = connect(password="whatever it is")
+    assert stranger.get_version() and stranger.get_server_time().tzinfo is not None
+
+
+@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n<no>",
+                                    b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 13\r\n\r\n<html></html>",
+                                    b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n<Envelope"])
+def test_what_is_not_an_answer_is_unavailable(connect, answer):
+    """A server that hangs up, or that is none of ours, is GatewayUnavailable and never a traceback of a library."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = connect(url=f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=5)
+        server.settimeout(10)
+
+        def reply():
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(65536)
+                caller.sendall(answer)
+
+        thread = threading.Thread(target=reply)
+        thread.start()
+        with pytest.raises(GatewayUnavailable):
+            client.get_subscriber(email="a@example.org")
+        thread.join()
+
+
+def test_a_server_that_never_answers_ends_in_time(connect):
+    """A call ends after timeout_s with GatewayUnavailable."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        client = connect(url=f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=0.5)
+        started = time.monotonic()
+        for call in (lambda: client.get_subscriber(email="a@example.org"),
+                     lambda: client.import_subscribers([Record(email="a@example.org")])):
+            with pytest.raises(GatewayUnavailable) as caught:
+                call()
+            assert caught.value.retryable
+        assert time.monotonic() - started < 20
+
+
+def test_no_server_at_all(connect):
+    """A refused connection is GatewayUnavailable."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(GatewayUnavailable):
+        connect(url=f"http://127.0.0.1:{port}").get_version()
