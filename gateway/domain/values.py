@@ -15,7 +15,8 @@ WARN, FAIL, CREATE = "warn", "fail", "create"
 """What the brand wants done with a field that it does not have (setting ``unknownField``)."""
 
 _BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
-_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{1,7})?(?:Z|[+-]\d\d:\d\d)?)?")
+_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{1,7})?(?:Z|[+-]\d\d:\d\d)?)?",
+                      re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +35,20 @@ class Catalogue:
     by_folded: dict[str, Field]
     unknown: str = WARN
     create: Callable[[str], Field] | None = None
-    _spelled: dict[str, Field | None] = field(default_factory=dict)
+    spelled: dict[str, Field] = field(default_factory=dict)
 
     def find(self, name: str) -> Field | None:
-        """The field that this spelling of a name means."""
-        if name not in self._spelled:
-            self._spelled[name] = self.by_folded.get(fold(name))
-        return self._spelled[name]
+        """The field that this spelling of a name means; remembered in ``spelled``, for a batch repeats its names."""
+        found = self.by_folded.get(fold(name))
+        if found is not None:
+            self.spelled[name] = found
+        return found
 
     def add(self, name: str) -> Field:
         """Creates the field; only where the brand's setting is ``create``."""
         assert self.create is not None
         made = self.create(name)
         self.by_folded[fold(name)] = made
-        self._spelled.clear()
         return made
 
 
@@ -67,7 +68,7 @@ def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_va
     unknown: list[str] = []
     suspect = holds_forbidden("".join([text for text in values.values() if text]))
     for name, text in values.items():
-        known = catalogue.find(name)
+        known = catalogue.spelled.get(name) or catalogue.find(name)
         if known is None:
             problem = _check_unknown(name, text, catalogue.unknown)
             if problem is not None:
@@ -128,6 +129,8 @@ def _day(known: Field, text: str) -> str | Problem:
     try:
         if found is None:
             raise ValueError
+        if len(text) == 10:
+            return "" if dt.date.fromisoformat(text).year == 1 else text
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
         dt.datetime(year, month, day, hour, minute, second)  # does that moment exist?
     except ValueError:

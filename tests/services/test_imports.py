@@ -337,6 +337,7 @@ class TestValues:
 
     @pytest.mark.parametrize(("field", "text", "code"), [
         ("Birthday", "1981-02-29", "INVALID_DATE"), ("Birthday", "03/02/1980", "INVALID_DATE"),
+        ("Birthday", "\uff11980-02-03", "INVALID_DATE"), ("Birthday", "2026-W01-1", "INVALID_DATE"),
         ("Birthday", "1980-02-03T25:00:00Z", "INVALID_DATE"), ("IsMember", "perhaps", "INVALID_VALUE"),
         ("City", "x" * 4001, "FIELD_TOO_LONG"), ("City", "a\x00b", "INVALID_CHARACTER"),
         ("City", "a\ud800b", "INVALID_CHARACTER"),
