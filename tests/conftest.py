@@ -82,6 +82,16 @@ def clock():
     return SettableClock()
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Shows what tests/perf measured (also when it ran in another process)."""
+    lines = [value.split("|") for report in terminalreporter.getreports("passed")
+             for name, value in report.user_properties if name == "measured" and report.when == "call"]
+    if lines:
+        terminalreporter.section("measured, as a multiple of the floor")
+        for what, ratio, detail in lines:
+            terminalreporter.write_line(f"{what:<58} {ratio:>6} x  {detail}")
+
+
 def _migrate(url):
     made = create_engine(url)
     upgrade(made)
