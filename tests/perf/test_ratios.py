@@ -30,7 +30,7 @@ from tests.support.installation import PASSWORD, ROOT, Installation, clean_envir
 from tests.support.waiting import wait_for
 
 NS = "urn:gateway:v1"
-RECORDS, ROWS, PEOPLE = 1000, 20_000, 1000
+RECORDS, ROWS, PEOPLE = 1000, 10_000, 500
 
 
 @pytest.fixture
@@ -115,8 +115,7 @@ def test_soap_import(place, measured):
         new = cpu(lambda n: answers.append(call(door, "/soap/v1", bodies[n])))
         known = cpu(lambda n: answers.append(call(door, "/soap/v1", bodies[n])))
         bare = cpu(lambda n: answers.append(call(stock, "/", bodies[n])))
-    assert [b"<created>1000<" in a.replace(b"q1:", b"").replace(b"tns:", b"") or a.count(b">created<") == RECORDS
-            for a in answers] == [True] * 3 + [False] * 3 + [True] * 3
+    assert [a.count(b">created<") for a in answers] == [RECORDS] * 3 + [0] * 3 + [RECORDS] * 3
     detail = f"{1000 * floor:.1f} ms CPU: lxml parses and writes the envelope of 1,000 records"
     measured("SOAP ImportSubscribers, 1,000 new people, written", new / floor, detail)
     measured("SOAP ImportSubscribers, 1,000 known people, unchanged", known / floor, detail)
@@ -124,7 +123,7 @@ def test_soap_import(place, measured):
 
 
 def test_push_csv(place, measured):
-    """A CSV job of 20,000 new people against sqlite3 writing the same rows into one table."""
+    """A CSV job of new people against sqlite3 writing the same rows into one table."""
     rows = [(str(n), f"m{n}@example.org", f"Zoë {n}", f"Brontë {n}") for n in range(ROWS)]
     csv = "remoteId,email,FirstName,LastName\n" + "".join(f"{','.join(row)}\n" for row in rows)
 
@@ -158,7 +157,7 @@ def test_push_csv(place, measured):
 
 
 def test_sending(tmp_path, measured):
-    """A mailing to 1,000 people, personalised, tracked, settled one by one, against smtplib sending its bytes."""
+    """A mailing to some people, personalised, tracked, settled one by one, against smtplib sending its bytes."""
     log, port = tmp_path / "mail.jsonl", free_port()
     sink = subprocess.Popen([sys.executable, "-m", "tests.support.smtp_sink", "--port", str(port), "--log", str(log)],
                             cwd=ROOT, env=clean_environ(), stdout=subprocess.PIPE)
@@ -192,8 +191,11 @@ def _send_ours(door, gateway, headers):
     path = f"/push/v1/mailings/{mailing.json['mailingId']}"
     instance = door.post(f"{path}/send", headers=headers).json["instanceId"]
     started = time.monotonic()
-    sending.run_instance(gateway, 9999, int(instance))
+    for _ in range(20):  # a run ends after a while, so that others get their turn; the next one goes on
+        sending.run_instance(gateway, 9999, int(instance))
+        report = door.get(f"{path}/report", headers=headers).json
+        if not report["pending"]:
+            break
     spent = time.monotonic() - started
-    report = door.get(f"{path}/report", headers=headers).json
     assert (report["targeted"], report["delivered"], report["pending"]) == (PEOPLE, PEOPLE, 0), report
     return spent
