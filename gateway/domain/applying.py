@@ -242,7 +242,10 @@ def _memberships(batch: Batch, record: SubscriberRecord, person: Person, warning
         else:
             leaving[found] = None
     joining = dict.fromkeys(names.call)
+    removed = {name.strip() for name in record.remove_interests}
     for name in record.add_interests:
+        if name.strip() in removed:
+            continue  # not even made: the same record again would leave what it joined
         found = names.find_or_create(name)
         if found is None:
             warnings.append(interests.unknown(name))

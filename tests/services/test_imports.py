@@ -290,6 +290,15 @@ def test_unknown_interests(world):
     assert len(members(world, "Mine")) == 2 and rows(world, "interest", name="New") == []
 
 
+def test_who_is_to_leave_does_not_join_first(world):
+    """ID-P1: also where the interest is not there yet."""
+    record = SubscriberRecord("17", "ann@example.org", add_interests=("News ",), remove_interests=("News",))
+    assert [one(world, record).status, one(world, record).status] == ["created", "unchanged"]
+    assert rows(world, "interest") == []
+    assert one(world, record, interests=("News",)).status == "unchanged"
+    assert members(world, "News") == []
+
+
 def test_whoever_left_an_interest_is_not_added_again(world):
     """ID-39."""
     made = one(world, rec("17", "ann@example.org"), interests=("News",))
