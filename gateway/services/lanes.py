@@ -1,8 +1,8 @@
 """How does one connection work through its share of an instance, so that a kill at any instant loses nobody? (SEND-12)
 
-One durable commit per message: it stores the outcome of the message before and the note that the next body starts
-(SEND-16, SEND-17), after the server's 354 and before the first byte. So at most one message per lane is without a
-known outcome at any time, and the database says which.
+A durable commit before each message: it stores the outcome of the message before and the note that the next body
+starts (SEND-16, SEND-17), after the server's 354 and before the first byte. So at most one message per lane is without
+a known outcome at any time, and the database says which. Lanes that wait at the same time may share that commit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from gateway.db.queries import audience, deliveries, events, locks
+from gateway.db.queries.audience import Facts
 from gateway.db.unit import Unit
 from gateway.domain import delivery as rules
 from gateway.domain import events as types
@@ -27,6 +28,7 @@ from gateway.errors import GatewayError
 from gateway.log import event
 from gateway.mail.smtp import Outcome, SmtpConnection, Verdict
 from gateway.services import bounces, compose, subscribers
+from gateway.services.commits import Commits
 from gateway.services.gateway import Gateway
 
 log = logging.getLogger("gateway.services")
@@ -44,7 +46,7 @@ class Pace:
     """How a run works: ``connections`` lanes, each taking ``batch`` recipients in hand under a lease of ``lease_s``,
     looking at their status facts again every ``group`` messages (SEND-9), taking no new batch after ``run_s``."""
 
-    connections: int = 2
+    connections: int = 6
     batch: int = 200
     group: int = 16
     lease_s: float = 120.0
@@ -53,7 +55,8 @@ class Pace:
 
 @dataclass(slots=True)
 class Lane:
-    """One connection at work. ``owner`` names it in the leases; ``unsaved`` are outcomes that no commit holds yet."""
+    """One connection at work. ``owner`` names it in the leases; ``unsaved`` are outcomes that no commit holds yet;
+    ``commits`` are shared with the other lanes of the run."""
 
     gateway: Gateway
     actor: Actor
@@ -62,6 +65,7 @@ class Lane:
     owner: str
     pace: Pace
     connection: SmtpConnection
+    commits: Commits
     unsaved: list[Settled] = field(default_factory=list)
     extend_at: dt.datetime | None = None
 
@@ -120,16 +124,16 @@ def _send_batch(lane: Lane, batch: Sequence[Claimed]) -> float:
 
 
 def _send_group(lane: Lane, group: Sequence[Claimed]) -> float:
-    blocked, values = _look_up(lane, group)
+    facts, values = _look_up(lane, group)
     for claimed in group:
         if lane.gateway.stopping():
             break
-        reason = blocked[claimed.delivery_id]
-        if reason is not None:
-            lane.unsaved.append(Settled(claimed, "leave_out", lane.gateway.clock(), reason=reason))
+        fact = facts[claimed.delivery_id]
+        if fact.reason is not None:
+            lane.unsaved.append(Settled(claimed, "leave_out", lane.gateway.clock(), reason=fact.reason))
             continue
         try:
-            message = compose.message(lane.mailing, claimed, values.get(claimed.subscriber_id, {}))
+            message = compose.message(lane.mailing, claimed, values.get(fact.person, {}))
         except GatewayError as error:
             event(log, "message not made", level=logging.WARNING, delivery=claimed.delivery_id, code=error.code)
             lane.unsaved.append(Settled(claimed, "leave_out", lane.gateway.clock(), reason=rules.INVALID_ADDRESS))
@@ -142,25 +146,29 @@ def _send_group(lane: Lane, group: Sequence[Claimed]) -> float:
     return 0.0
 
 
-def _look_up(lane: Lane, group: Sequence[Claimed]) -> tuple[dict[int, str | None], dict[int, dict[str, str]]]:
-    """Whom a fact of the last moment blocks, and everybody's values; those of a merged record are its survivor's."""
+def _look_up(lane: Lane, group: Sequence[Claimed]) -> tuple[dict[int, Facts], dict[int, dict[str, str]]]:
+    """What is true of everybody at the last moment, by delivery, and the values of each person (SEND-9)."""
     ids = [claimed.delivery_id for claimed in group]
-    people = [claimed.subscriber_id for claimed in group]
     with lane.gateway.reading(lane.actor) as unit:
-        blocked = audience.facts(unit.connection, unit.brand_id, ids, lane.mailing.draft.include_orphans)
-        merged = audience.survivors(unit.connection, unit.brand_id, people)
-        values = subscribers.merge_values(unit, [merged.get(person, person) for person in people])
-    return blocked, {person: values.get(merged.get(person, person), {}) for person in people}
+        facts = audience.facts(unit.connection, unit.brand_id, ids, lane.mailing.draft.include_orphans)
+        values = subscribers.merge_values(unit, [fact.person for fact in facts.values()])
+    return facts, values
 
 
 def _start_body(lane: Lane, claimed: Claimed) -> None:
-    """The one commit per message. Raises ``ClaimLost``, which stops the message before its first byte."""
-    with lane.gateway.unit(lane.actor) as unit:
+    """The one durable commit per message. Raises ``ClaimLost``, which stops the message before its first byte."""
+    ours, extended_at = False, lane.extend_at
+
+    def store(unit: Unit) -> None:
+        nonlocal ours, extended_at
         _store(unit, lane)
         if lane.extend_at is not None and unit.now >= lane.extend_at:
             deliveries.extend(unit.connection, lane.instance_id, lane.owner, _lease(lane, unit))
-            lane.extend_at = unit.now + dt.timedelta(seconds=lane.pace.lease_s / 3)
+            extended_at = unit.now + dt.timedelta(seconds=lane.pace.lease_s / 3)
         ours = deliveries.mark(unit.connection, claimed, lane.owner, unit.now)
+
+    lane.commits.run(store)
+    lane.extend_at = extended_at
     lane.unsaved.clear()
     if not ours:
         raise ClaimLost

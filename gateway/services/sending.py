@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.log import event
 from gateway.mail.smtp import SmtpConnection, Verdict
 from gateway.services import audience, compose, lanes
+from gateway.services.commits import Commits
 from gateway.services.gateway import Gateway
 from gateway.services.lanes import Lane, LaneEnd, Pace
 
@@ -124,8 +125,10 @@ def _send(gateway: Gateway, actor: Actor, instance_id: int, pace: Pace) -> LaneE
             return LaneEnd()
         prepared = compose.prepare(unit, mailing.draft, instance_id)
     number = pace.connections if ready > pace.batch else 1
+    commits = Commits(gateway, actor)
     return _run_lanes([
-        Lane(gateway, actor, instance_id, prepared, uuid.uuid4().hex, pace, compose.connection(gateway.settings))
+        Lane(gateway, actor, instance_id, prepared, uuid.uuid4().hex, pace, compose.connection(gateway.settings),
+             commits)
         for _ in range(number)], time.monotonic() + pace.run_s)
 
 

@@ -19,7 +19,7 @@ from gateway.services.lanes import Pace
 from gateway.settings import Settings
 from tests.support.world import SECRET
 
-CONNECTIONS = 2
+CONNECTIONS = 4
 PACE = Pace(connections=CONNECTIONS, batch=25, group=8, lease_s=1.0, run_s=20.0)
 
 

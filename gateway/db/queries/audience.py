@@ -6,6 +6,7 @@ One expression answers both the preview's counts and the frozen audience, so the
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,15 @@ class Audience:
     brand_id: int
     mailing_id: int
     include_orphans: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """``reason``: why a frozen recipient may not be mailed any more, None: still may. ``person``: the record whose
+    values count, the survivor of a merged one."""
+
+    reason: str | None
+    person: int
 
 
 def freeze(connection: Connection, audience: Audience, instance_id: int, now: dt.datetime) -> int:
@@ -60,12 +70,19 @@ def freeze_links(connection: Connection, brand_id: int, instance_id: int, urls: 
 
 
 def facts(connection: Connection, brand_id: int, delivery_ids: Sequence[int],
-          include_orphans: bool) -> dict[int, str | None]:
-    """Why these frozen recipients may not be mailed any more, None where they still may (SEND-9).
+          include_orphans: bool) -> dict[int, Facts]:
+    """What is true of these frozen recipients now (SEND-9), by delivery.
 
     The facts of the address that was frozen and of the record count; for a merged record those of its survivor too.
     """
-    s, survivor, a = subscriber.c, subscriber.alias("survivor"), address_status.c
+    rows = connection.execute(_facts_query(include_orphans), {"brand": brand_id, "deliveries": list(delivery_ids)})
+    return {row.id: Facts(row.reason, row.person) for row in rows}
+
+
+@functools.cache
+def _facts_query(include_orphans: bool) -> sa.Select[tuple[int, str | None, int]]:
+    """Made once: this runs with every group that is sent."""
+    s, survivor, a, brand_id = subscriber.c, subscriber.alias("survivor"), address_status.c, sa.bindparam("brand")
     reason = sa.case(
         (sa.and_(s.orphan, sa.literal(not include_orphans)), rules.ORPHAN),
         (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None), survivor.c.opted_out_at.is_not(None)),
@@ -73,13 +90,12 @@ def facts(connection: Connection, brand_id: int, delivery_ids: Sequence[int],
         (_flagged(brand_id, delivery.c.email).exists(), rules.REMOTE_FLAG),
         (a.bounced_at.is_not(None), rules.BAD_EMAIL),
         else_=None)
-    query = (
-        sa.select(delivery.c.id, reason.label("reason"))
+    return (
+        sa.select(delivery.c.id, reason.label("reason"), sa.func.coalesce(s.merged_into, s.id).label("person"))
         .join(subscriber, s.id == delivery.c.subscriber_id)
         .outerjoin(survivor, survivor.c.id == s.merged_into)
         .outerjoin(address_status, sa.and_(a.brand_id == brand_id, a.email == delivery.c.email))
-        .where(delivery.c.brand_id == brand_id, delivery.c.id.in_(delivery_ids)))
-    return {row.id: row.reason for row in connection.execute(query)}
+        .where(delivery.c.brand_id == brand_id, delivery.c.id.in_(sa.bindparam("deliveries", expanding=True))))
 
 
 def survivors(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> dict[int, int]:
@@ -135,7 +151,7 @@ def _members(audience: Audience, now: dt.datetime, *, exclude: bool) -> sa.Selec
                m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now), ~has_left))
 
 
-def _flagged(brand_id: int, email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:
+def _flagged(brand_id: int | sa.BindParameter[int], email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:
     """Addresses at which a live record has a flagged key; a key keeps its flag when its link ends (ID-32, ID-45).
 
     With ``email`` only that column's address is looked up: for few rows cheaper than the whole set.

@@ -19,7 +19,7 @@ from gateway.domain import delivery as rules
 from gateway.domain import mailing as states
 from gateway.domain.delivery import Claimed, Settled
 
-HOLD_LOOKS_AT = 400
+HOLD_LOOKS_AT = 2000
 """Rows held back after an outage are the first in the queue: as many as all lanes of a run can have claimed."""
 
 
