@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from gateway.domain.records import MAX_SYNC_RECORDS
 from gateway.services.gateway import Gateway
 from gateway.soap import contract
 from gateway.soap.invoke import Invoker
 from gateway.soap.types.base import NAMESPACE
+from gateway.spynekit.limits import Limits
 from gateway.spynekit.wsgi import SoapEndpoint
 
 REALM = "gateway"
+LIMITS = Limits(items=MAX_SYNC_RECORDS, bulk_path="the PUSH import /push/v1/imports takes more")
 
 
 def make_app(gateway: Gateway) -> SoapEndpoint:
@@ -19,4 +22,4 @@ def make_app(gateway: Gateway) -> SoapEndpoint:
     public_url = gateway.settings.public_url
     return SoapEndpoint(
         [contract.service(Invoker(gateway))], tns=NAMESPACE, name=contract.NAME, address=public_url + contract.PATH,
-        documents=contract.documents(public_url), realm=REALM)
+        documents=contract.documents(public_url), realm=REALM, limits=LIMITS)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.domain.accounts import Actor
+from gateway.domain.callers import client_ip
 from gateway.services import accounts
 from gateway.services.gateway import Gateway
 from gateway.soap import faults
@@ -45,7 +46,8 @@ def authenticate(gateway: Gateway, ctx: Any) -> Actor:
 def named_users(gateway: Gateway, ctx: Any) -> Iterator[Actor]:
     """The user of each credential the request carries; raises at the first that is wrong."""
     environ = ctx.udc.environ
-    remote_addr = environ.get("REMOTE_ADDR", "")
+    remote_addr = client_ip(environ.get("REMOTE_ADDR", ""), environ.get("HTTP_X_FORWARDED_FOR", ""),
+                            gateway.settings.trusted_proxies)
     header = ctx.in_header
     if header is not None:
         yield accounts.authenticate_user(gateway, brand(header.brandId), name_of(header.userName),

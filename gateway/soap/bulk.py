@@ -8,8 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.records import ADD_OR_UPDATE, KEEP, MAX_SYNC_RECORDS, ImportOptions, Problem, SubscriberRecord
-from gateway.soap import faults
+from gateway.domain.records import ADD_OR_UPDATE, KEEP, ImportOptions, Problem, SubscriberRecord
 from gateway.soap.types.base import NAMESPACE
 
 XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -36,7 +35,7 @@ class ImportCall:
 
 
 def read_import(entry: Any) -> ImportCall:
-    """The options and records of an ImportSubscribers element. Raises ``TOO_MANY_RECORDS`` (SOAP-75)."""
+    """The options and records of an ImportSubscribers element."""
     given: dict[str, Any] = {}
     interests: list[str] = []
     records: list[SubscriberRecord] = []
@@ -49,8 +48,6 @@ def read_import(entry: Any) -> ImportCall:
             interests.append(child.text or "")
         else:
             given[name] = child.text or ""
-    if len(records) > MAX_SYNC_RECORDS:
-        raise faults.too_many_records("record")
     options = ImportOptions(
         mode=given.get("mode", ADD_OR_UPDATE), empty_value=given.get("emptyValue", KEEP), interests=tuple(interests),
         dry_run=is_true(given.get("dryRun", "false")), detail=given.get("detail", "All"),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gateway.domain.records import MAX_SYNC_RECORDS
 from gateway.errors import GatewayError
 
 
@@ -45,12 +44,6 @@ def empty_identifier() -> GatewayError:
 def unknown_word(field: str, words: Sequence[str]) -> GatewayError:
     """A filter by a word that no row can have (SOAP-26)."""
     return GatewayError("INVALID_VALUE", f"{field} is one of {', '.join(words)}.", field=field)
-
-
-def too_many_records(field: str) -> GatewayError:
-    """More than one synchronous call takes (SOAP-75)."""
-    return GatewayError("TOO_MANY_RECORDS", f"Send at most {MAX_SYNC_RECORDS:,} records a call, or use the PUSH import "
-                                            "/push/v1/imports.", field=field)
 
 
 def one_of_two(first: str, second: str) -> GatewayError:

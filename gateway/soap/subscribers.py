@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from gateway.domain.records import MAX_SYNC_RECORDS, SubscriberFilter
+from gateway.domain.records import SubscriberFilter
 from gateway.services import imports, subscribers, suppression
 from gateway.services.gateway import Unit
 from gateway.soap import convert, faults
@@ -82,9 +82,7 @@ def resubscribe(unit: Unit, request: Any) -> Values:
 
 
 def entries(request: Any) -> list[Any]:
-    """The entries of a status request. Raises ``TOO_MANY_RECORDS`` (SOAP-75)."""
-    if len(request.entry) > MAX_SYNC_RECORDS:
-        raise faults.too_many_records("entry")
+    """The entries of a status request."""
     return [convert.status_entry(each) for each in request.entry]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 
@@ -74,6 +75,19 @@ def refuse_unknown_headers(headers: Collection[etree._Element], version: SoapVer
     if unknown:
         raise SoapError("MustUnderstand", "A header block that must be understood is not known here.",
                         not_understood=unknown)
+
+
+def refuse_long_lists(entry: etree._Element, limits: Limits) -> None:
+    """Raises TOO_MANY_RECORDS for a member that is repeated too often, before anything reads them all (SOAP-75)."""
+    if len(entry) <= limits.items:
+        return
+    seen: Counter[str] = Counter()
+    for child in entry:
+        seen[child.tag] += 1
+        if seen[child.tag] > limits.items:
+            name = etree.QName(child).localname
+            raise GatewayError("TOO_MANY_RECORDS", f"Send at most {limits.items:,} of {name} a call; "
+                                                   f"{limits.bulk_path}.", field=name)
 
 
 def tolerate_empty(entry: etree._Element) -> None:

@@ -13,7 +13,8 @@ class Limits:
     """The bounds of one request at one endpoint; the defaults are those of SOAP-74, SOAP-77 and SOAP-78.
 
     ``body_bytes`` bounds the body as sent and as inflated. ``text_chars`` bounds a text or attribute value.
-    ``elements``, ``namespaces`` and the like are counted before any Python code walks the tree.
+    ``elements``, ``namespaces`` and the like are counted before any Python code walks the tree. ``items`` bounds how
+    often one member of an operation may be repeated (SOAP-75); ``bulk_path`` tells where more can be sent.
     """
 
     body_bytes: int = 16 * MIB
@@ -24,5 +25,7 @@ class Limits:
     header_blocks: int = 16
     depth: int = 64
     name_chars: int = KIB
+    items: int = 1_000
+    bulk_path: str = "send the rest in another call"
     gzip_answer_bytes: int = KIB
     """An answer smaller than this is not worth compressing."""

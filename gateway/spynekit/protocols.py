@@ -27,7 +27,7 @@ from gateway.spynekit.envelope import TRUE_WORDS
 from gateway.spynekit.limits import Limits
 from gateway.spynekit.reader import read_tree
 from gateway.spynekit.schema import Validator, path_to
-from gateway.spynekit.wsse import SECURITY
+from gateway.spynekit.wsse import SECURITY, has_token
 
 Members = dict[str, tuple[str, type, bool]]
 
@@ -76,20 +76,25 @@ class HardSoap:
         parts = envelope.take_apart(ctx.in_document, self.version, self.limits)
         ctx.in_header_doc = list(parts.headers)
         envelope.refuse_unknown_headers(parts.headers, self.version, self.understood | self.declared_headers.keys())
-        for block in parts.headers:
-            if block.tag in self.declared_headers:
-                self.check_header(block)
+        declared = [block for block in parts.headers if block.tag in self.declared_headers]
+        if len({block.tag for block in declared}) < len(declared):
+            raise GatewayError("INVALID_REQUEST", "A SOAP header block of the contract is given twice; send it once.")
+        for block in declared:
+            self.check_header(block)
         ctx.in_body_doc = parts.entry
         ctx.method_request_string = parts.entry.tag
-        if not self.get_call_handles(ctx):
+        if not (parts.entry.tag.startswith(f"{{{self.app.tns}}}") and self.get_call_handles(ctx)):
             name = etree.QName(parts.entry).localname[:100]
             raise GatewayError("INVALID_REQUEST", f"There is no operation {name} in this namespace; see the WSDL.")
+        envelope.refuse_long_lists(parts.entry, self.limits)
         envelope.tolerate_empty(parts.entry)
         self.checker.check(parts.entry)
 
     def holds_credential(self, headers: list[etree._Element]) -> bool:
-        """Whether a header block is one that may carry credentials: a declared one or ``wsse:Security`` (SOAP-10)."""
-        return any(block.tag == SECURITY or block.tag in self.declared_headers for block in headers)
+        """Whether a header block is one that carries credentials: a declared one, or ``wsse:Security`` with a token of
+        any kind. One with a Timestamp alone carries none, so that HTTP Basic is asked for (SOAP-10).
+        """
+        return any(block.tag in self.declared_headers or has_token(block) for block in headers)
 
     def check_header(self, block: etree._Element) -> None:
         """Validates a declared header block; SOAP's own attributes on it are the sender's business."""

@@ -9,6 +9,7 @@ import threading
 from lxml import etree
 
 from gateway.errors import GatewayError
+from gateway.spynekit.apart import in_own_thread
 from gateway.spynekit.reader import count_elements, parser_options, xpath
 
 WORDS_SHOWN = 40
@@ -69,10 +70,17 @@ class Validator:
         where, what = explain(error, element)
         raise GatewayError("INVALID_REQUEST", f"{where}: expected {what}.", field=where)
 
-
     def passes_screen(self, element: etree._Element) -> bool:
         """Validates a serialised copy in small pieces; cuts ``element`` off a little after the first error."""
         data = etree.tostring(element, encoding="utf-8", with_tail=False)
+        fed = in_own_thread(self.first_error, data)
+        if fed is None:
+            return True
+        cut_off(element, count_elements(data[:fed]))
+        return False
+
+    def first_error(self, data: bytes) -> int | None:
+        """How many bytes of ``data`` had been read when the first error showed; None if there is none."""
         stream = etree.XMLParser(schema=self.schema, **parser_options())
         fed = 0
         try:
@@ -81,11 +89,10 @@ class Validator:
                 fed += SCREEN_BYTES
             if not len(stream.feed_error_log):
                 stream.close()
-                return True
+                return None
         except etree.LxmlError:
             pass  # the error is found again, with its path
-        cut_off(element, count_elements(data[:fed]))
-        return False
+        return fed
 
 
 def is_costly(element: etree._Element) -> bool:

@@ -96,7 +96,7 @@ class SoapEndpoint:
         """The complete answer of one call. Raises what is to become a fault."""
         require_soap_post(call.environ)
         application = self.applications[call.version.name]
-        ctx = HttpMethodContext(application.server, call.environ, call.version.media_type)
+        received = ctx = HttpMethodContext(application.server, call.environ, call.version.media_type)
         ctx.udc = call
         try:
             ctx.in_string = [transport.read_body(call.environ, self.limits)]
@@ -112,7 +112,7 @@ class SoapEndpoint:
             application.server.get_out_string(ctx)
             return b"".join(ctx.out_string)
         finally:
-            ctx.close()
+            forget(ctx, received)
 
     def page(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
         """What a GET shows: a published document, or a short text that names them (SOAP-7)."""
@@ -137,6 +137,16 @@ class SoapEndpoint:
         answer = faults.render_fault(refusal, version=call.version, tns=self.tns, request_id=call.request_id,
                                      realm=None if call.carried_credential else self.realm, extra=call.fault_extra)
         return answer.status, list(answer.headers), answer.body
+
+
+def forget(*contexts: HttpMethodContext) -> None:
+    """Ends Spyne's contexts and takes them apart: they refer to themselves, so that body, tree and answer would stay
+    in memory until the next full garbage collection.
+    """
+    for ctx in contexts:
+        if vars(ctx):
+            ctx.close()
+            vars(ctx).clear()
 
 
 def require_soap_post(environ: Environ) -> None:

@@ -74,7 +74,7 @@ def read_security(headers: Iterable[etree._Element]) -> Security:
     """The security header of a request; empty if it has none.
 
     Raises NOT_SUPPORTED for a signature or encryption anywhere in it (SOAP-20), INVALID_REQUEST for one that cannot
-    be read (two tokens, no user name, a digest without nonce or time). No message quotes the content.
+    be read (two tokens or timestamps, no user name, a digest without nonce or time). No message quotes the content.
     """
     token, timestamp = None, None
     for block in headers:
@@ -87,8 +87,15 @@ def read_security(headers: Iterable[etree._Element]) -> Security:
                     raise unreadable("holds two UsernameTokens")
                 token = read_token(child)
             elif child.tag == f"{{{WSU_NS}}}Timestamp":
+                if timestamp is not None:
+                    raise unreadable("holds two Timestamps")
                 timestamp = Timestamp(instant_of(child, "Created"), instant_of(child, "Expires"))
     return Security(token, timestamp)
+
+
+def has_token(block: etree._Element) -> bool:
+    """Whether a header block is a ``wsse:Security`` that holds more than a Timestamp."""
+    return block.tag == SECURITY and any(child.tag != f"{{{WSU_NS}}}Timestamp" for child in block)
 
 
 def refuse_crypto(block: etree._Element) -> None:

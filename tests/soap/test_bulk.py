@@ -4,7 +4,6 @@ import pytest
 from lxml import etree
 
 from gateway.domain.records import ImportOptions, SubscriberRecord
-from gateway.errors import GatewayError
 from gateway.soap.bulk import read_import
 from tests.soap.door import TNS, schema
 
@@ -58,11 +57,3 @@ def test_an_empty_element_is_empty_text():
 def test_a_field_given_twice_is_the_records_problem():
     record = only_record("<field><name>City</name><value>A</value></field>" * 2)
     assert (record.problem.code, record.problem.field) == ("INVALID_VALUE", "City")
-
-
-def test_a_thousand_records_and_one_more():
-    """SOAP-75: the bulk path is named."""
-    assert len(read("<mode>Add</mode>" + "<record/>" * 1000).records) == 1000
-    with pytest.raises(GatewayError, match="/push/v1/imports") as refused:
-        read("<mode>Add</mode>" + "<record/>" * 1001)
-    assert (refused.value.code, refused.value.field) == ("TOO_MANY_RECORDS", "record")

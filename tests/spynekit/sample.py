@@ -147,7 +147,7 @@ class SampleService(Service):
 def ours(limits=None, **options):
     """Our endpoint."""
     return SoapEndpoint([SampleService], tns=TNS, name="Sample", address="http://gateway.test/soap", realm="sample",
-                        limits=limits or Limits(), **options)
+                        limits=limits or Limits(items=50_000), **options)
 
 
 def stock(protocol=Soap11, validator="lxml", **options):

@@ -61,3 +61,8 @@ def test_no_garbage_collection_inside_requests():
 def test_spyne_never_logs_at_debug():
     """At DEBUG Spyne logs bodies and headers, credentials too."""
     assert not logging.getLogger("spyne.server.wsgi").isEnabledFor(logging.DEBUG)
+
+
+def test_spyne_does_not_warn_of_the_second_soap_version():
+    """Each endpoint has two applications of one name; Spyne takes that for a mistake."""
+    assert not logging.getLogger("spyne.util.appreg").isEnabledFor(logging.WARNING)

@@ -9,7 +9,8 @@ from zeep.wsse.username import UsernameToken as ZeepToken
 
 from gateway.errors import GatewayError
 from gateway.spynekit import wsse
-from tests.spynekit.sample import E11, envelope, ours, send
+from tests.spynekit.sample import E11, TNS, envelope, ours, send
+from tests.support.soap_fault import read_fault
 
 PLAIN = f'<w:Security xmlns:w="{wsse.WSSE_NS}" xmlns:u="{wsse.WSU_NS}">{{}}</w:Security>'
 
@@ -107,3 +108,26 @@ def test_a_security_header_that_must_be_understood_is():
     """SOAP-9."""
     header = PLAIN.format("").replace("<w:Security", '<w:Security s:mustUnderstand="1"')
     assert send(ours(), envelope("<t:Ping/>", header).encode()).accepted
+
+
+def test_two_timestamps_are_refused():
+    """SOAP-20: none of them is ignored."""
+    with pytest.raises(GatewayError):
+        read("<u:Timestamp/><u:Timestamp/>")
+
+
+def test_a_timestamp_alone_is_no_credential_but_any_token_is():
+    """SOAP-10: HTTP Basic is asked for only where nothing was tried."""
+    def carries(inner):
+        return wsse.has_token(etree.fromstring(PLAIN.format(inner)))
+
+    assert not carries("") and not carries("<u:Timestamp/>")
+    assert carries("<w:UsernameToken/>") and carries("<u:Timestamp/><w:BinarySecurityToken/>")
+
+
+def test_credentials_are_given_once():
+    """Section 3 of soap.md: all that are sent must be right, so a second one is never skipped."""
+    one = "<t:Credentials><t:userName>a</t:userName><t:password>b</t:password></t:Credentials>"
+    assert send(ours(), envelope("<t:Ping/>", one).encode()).accepted
+    told = read_fault(send(ours(), envelope("<t:Ping/>", one + one).encode()).body, TNS)
+    assert told.code == "INVALID_REQUEST"
