@@ -28,11 +28,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         return _fail(args, "SETTINGS", str(error))
     except GatewayError as error:
-        return _fail(args, error.code, error.message, error.field)
+        return _fail(args, error.code, error.message + _reason(error), error.field)
     except (OSError, UnicodeDecodeError) as error:
         return _fail(args, "FAILED", str(error))
     except KeyboardInterrupt:
         return 1
+
+
+def _reason(error: GatewayError) -> str:
+    """What the database itself said: on the shell it helps, and neither address nor secret is in it."""
+    said = getattr(error.__cause__, "orig", None)
+    return f" ({str(said).splitlines()[0]})" if error.code == "UNAVAILABLE" and said else ""
 
 
 def _fail(args: argparse.Namespace, code: str, message: str, field: str | None = None) -> int:

@@ -48,6 +48,7 @@ THIRD_PARTY: dict[str, set[str]] = {
     "jinja2": {"mail", "public", "console"},
     "markupsafe": {"mail", "public", "console"},
     "dramatiq": {"worker"},
+    "pika": {"worker"},
     "zeep": {"bridges"},
     "requests": {"bridges"},
     "cryptography": {"mail", "services"},

@@ -64,25 +64,5 @@ def shorten(ip: str) -> str:
     return str(ipaddress.ip_network((address, prefix), strict=False))
 
 
-def client_ip(remote: str, forwarded_for: str, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> str:
-    """Who really asked: the last address of the chain that is not one of our own proxies.
-
-    ``forwarded_for`` is believed only as far as trusted proxies wrote it (GATEWAY_TRUSTED_PROXIES).
-    """
-    chain = [part.strip() for part in forwarded_for.split(",") if part.strip()]
-    found = remote
-    while chain and _is_trusted(found, trusted):
-        found = chain.pop()
-    return found
-
-
-def _is_trusted(ip: str, trusted: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    try:
-        address = ipaddress.ip_address(ip)
-    except ValueError:
-        return False
-    return any(address in network for network in trusted)
-
-
 def _names(agent: str, parts: Sequence[str]) -> bool:
     return any(part in agent for part in parts)

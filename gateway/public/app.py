@@ -9,7 +9,8 @@ import logging
 from flask import Flask, Response, current_app, render_template, request
 from werkzeug.exceptions import HTTPException, NotFound
 
-from gateway.domain.hits import Hit, client_ip, shorten
+from gateway.domain.callers import client_ip
+from gateway.domain.hits import Hit, shorten
 from gateway.domain.tokens import Kind
 from gateway.errors import GatewayError
 from gateway.log import event

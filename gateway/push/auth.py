@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from dataclasses import replace
 
 from flask import g, request
 
 from gateway.domain.accounts import Actor
+from gateway.domain.callers import client_ip
 from gateway.services import accounts
 from gateway.services.gateway import Gateway
 
@@ -37,16 +37,5 @@ def require(scope: str) -> None:
 
 def remote_address(gateway: Gateway) -> str:
     """The caller's address; of X-Forwarded-For as much is believed as trusted proxies wrote."""
-    address = request.environ.get("REMOTE_ADDR", "")
-    forwarded = [part.strip() for part in request.headers.get("X-Forwarded-For", "").split(",") if part.strip()]
-    while forwarded and _trusted(gateway, address):
-        address = forwarded.pop()
-    return address
-
-
-def _trusted(gateway: Gateway, address: str) -> bool:
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return False
-    return any(parsed in network for network in gateway.settings.trusted_proxies)
+    return client_ip(request.environ.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", ""),
+                     gateway.settings.trusted_proxies)

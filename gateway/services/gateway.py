@@ -25,6 +25,9 @@ class Doorbell(Protocol):
     def ring(self, rings: Sequence[Ring], connection: Connection | None) -> None:
         """Enqueues the rings; inside ``connection``'s transaction where the engine can."""
 
+    def problem(self) -> str | None:
+        """Why the engine could not be woken now, or None."""
+
     transactional: bool
 
 
@@ -35,6 +38,10 @@ class SilentDoorbell:
 
     def ring(self, rings: Sequence[Ring], connection: Connection | None) -> None:
         """Does nothing."""
+
+    def problem(self) -> str | None:
+        """Nothing can be wrong with it."""
+        return None
 
 
 @dataclass(slots=True)

@@ -28,8 +28,9 @@ class Check:
 
 
 def readiness(gateway: Gateway) -> list[Check]:
-    """Database, schema and the worker's sign of life; each is one quick look and changes nothing."""
-    return [_guarded("database", lambda: _database(gateway)), _guarded("worker", lambda: _worker(gateway))]
+    """Database and schema, broker, and the worker's sign of life; each is one quick look and changes nothing."""
+    return [_guarded("database", lambda: _database(gateway)), _guarded("broker", lambda: _broker(gateway)),
+            _guarded("worker", lambda: _worker(gateway))]
 
 
 def doctor(gateway: Gateway) -> list[Check]:
@@ -71,6 +72,12 @@ def _database(gateway: Gateway) -> tuple[bool, str]:
     if at != wanted:
         return False, f"The schema is at {at or 'nothing'} and must be at {wanted}: run `gateway init`."
     return True, f"{gateway.engine.dialect.name}, schema {at}"
+
+
+def _broker(gateway: Gateway) -> tuple[bool, str]:
+    problem = gateway.doorbell.problem()
+    kind = "RabbitMQ" if gateway.settings.broker_url else "embedded"
+    return problem is None, problem or kind
 
 
 def _worker(gateway: Gateway) -> tuple[bool, str]:

@@ -11,6 +11,11 @@ from dramatiq.errors import BrokerConnectionError
 
 from gateway import log as gateway_log
 
+try:
+    import pika
+except ImportError:  # the extra `rabbitmq` brings it; the embedded engine does without
+    pika = None
+
 log = logging.getLogger("gateway.worker")
 
 
@@ -46,6 +51,18 @@ class BrokerDoorbell:
     def __init__(self, broker: Broker) -> None:
         self.broker = broker
         self.transactional = is_transactional(broker)
+
+    def problem(self) -> str | None:
+        """Why no message could be left now, or None. The embedded engine's messages are rows of the database."""
+        parameters = getattr(self.broker, "parameters", None)
+        if self.transactional or parameters is None:
+            return None
+        try:
+            # A connection of its own: the broker's belong to threads, and an idle one may have timed out.
+            pika.BlockingConnection(parameters).close()
+        except (pika.exceptions.AMQPError, OSError):
+            return "RabbitMQ cannot be reached; work waits in the tables until it can."
+        return None
 
     def ring(self, rings: Sequence[Ring], connection: Any = None) -> None:
         """Enqueues the rings. A remote broker that is away is logged and no error: the rows are committed,

@@ -5,7 +5,8 @@ import ipaddress
 
 import pytest
 
-from gateway.domain.hits import Hit, automated_rule, client_ip, shorten
+from gateway.domain.callers import client_ip
+from gateway.domain.hits import Hit, automated_rule, shorten
 
 NOW = dt.datetime(2026, 1, 15, 12, tzinfo=dt.UTC)
 LONG_AGO = NOW - dt.timedelta(hours=1)
