@@ -225,7 +225,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--no-worker", action="store_true", help="leave the background work to `gateway worker`")
     made = add(commands, "worker", _worker, "Run background work alone.")
     made.add_argument("--concurrency", type=_positive, default=4, metavar="N", help="threads; default 4")
-    add(commands, "doctor", _doctor, "Check settings, database, worker, mail server, disk.")
+    add(commands, "doctor", _doctor, "Check settings, database, worker, mail server, clock, disk.")
     made = add(commands, "wsdl", _wsdl, "Write, or compare, the frozen contracts.")
     made.add_argument("--check", action="store_true", help="compare only; exit 1 when they differ")
     return parser

@@ -16,6 +16,7 @@ from gateway.services.jobs import JobStore
 
 HEARTBEAT_S = 180
 FREE_BYTES = 1024**3
+CLOCK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def doctor(gateway: Gateway) -> list[Check]:
     return [Check("settings", True, f"data in {gateway.settings.data_dir}, public URL {gateway.settings.public_url}"),
             *readiness(gateway),
             _guarded("mail server", lambda: _smtp(gateway)),
+            _guarded("clock", lambda: _clock(gateway)),
             _guarded("disk", lambda: _disk(gateway)),
             _guarded("deliveries in doubt", lambda: _in_doubt(gateway)),
             _guarded("jobs given up", lambda: _dead_jobs(gateway))]
@@ -93,6 +95,16 @@ def _worker(gateway: Gateway) -> tuple[bool, str]:
 def _smtp(gateway: Gateway) -> tuple[bool, str]:
     problem = SmtpConnection.probe(gateway.settings.smtp_url)
     return problem is None, problem or "answers"
+
+
+def _clock(gateway: Gateway) -> tuple[bool, str]:
+    with gateway.reading(system_actor(0)) as unit:
+        theirs = health.database_clock(unit.connection)
+    if theirs is None:
+        return True, "one machine, one clock"
+    apart_s = abs((theirs - gateway.clock()).total_seconds())
+    remedy = ": keep the hosts' clocks together (NTP); feeds and leases depend on it" if apart_s > CLOCK_S else ""
+    return apart_s <= CLOCK_S, f"{apart_s:.1f} s apart from the database's{remedy}"
 
 
 def _disk(gateway: Gateway) -> tuple[bool, str]:

@@ -1,13 +1,23 @@
-"""How much is there in each state, over all brands? Counts only, for operators."""
+"""How much is there in each state, over all brands, and what time does the database have? For operators."""
 
 from __future__ import annotations
+
+import datetime as dt
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.db.engine import is_postgresql
 from gateway.db.models.imports import upload
 from gateway.db.models.mailings import delivery
 from gateway.db.models.sync import writeback
+
+
+def database_clock(connection: Connection) -> dt.datetime | None:
+    """The database server's time; None for SQLite, which has this machine's."""
+    if not is_postgresql(connection):
+        return None
+    return connection.execute(sa.text("SELECT clock_timestamp()")).scalar_one()
 
 
 def _by_state(connection: Connection, column: sa.Column) -> dict[str, int]:
