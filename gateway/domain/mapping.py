@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.domain.addresses import printable
 from gateway.domain.fields import fold
-from gateway.domain.records import MAX_FIELDS_PER_RECORD, Identifier, Problem, StatusEntry, SubscriberRecord
+from gateway.domain.records import MAX_FIELDS_PER_RECORD, MAX_NAME, Identifier, Problem, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
 
 EMAIL, REMOTE_ID, INTERESTS, DO_NOT_EMAIL = "email", "remoteId", "interests", "doNotEmail"
@@ -18,7 +19,7 @@ _SYNONYMS = {
 }
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _MEMBERS = ("remoteId", "email", "fields", "interests", "doNotEmail")
-_NEAR_MISSES = {"remoteid": REMOTE_ID, "email": EMAIL}
+_MAX_STRANGERS = 20
 
 
 class ValueProblem(ValueError):
@@ -39,6 +40,13 @@ def text_of(value: Any) -> str | None:
     raise ValueProblem("Expected text; a fraction, an object or an array is not taken here.")
 
 
+def texts_of(value: Any) -> tuple[str, ...]:
+    """An array of texts, each as in :func:`text_of`; raises :class:`ValueProblem`, also for a null in it."""
+    if not isinstance(value, list) or None in value:
+        raise ValueProblem("Expected an array of texts.")
+    return tuple(text_of(item) or "" for item in value)
+
+
 def boolean_of(value: Any) -> bool | None:
     """A boolean as senders write it: true, "True", "1", 1 and so on; None and ``""`` say nothing (PUSH-9, PUSH-21).
 
@@ -57,8 +65,8 @@ def boolean_of(value: Any) -> bool | None:
 def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
     """The record of one JSON object of PUSH-49; whatever is wrong with it stands in its ``problem``.
 
-    An unknown member is a warning; one that differs from an identifier's name in case alone fails the
-    record, for ignoring it would change the identity mode (PUSH-10). ``""`` and null name nobody.
+    An unknown member is a warning; one that can only mean an identifier fails the record, for ignoring it
+    would change the identity mode (PUSH-10). ``""`` and null name nobody.
     """
     if not isinstance(value, dict):
         return SubscriberRecord(problem=Problem("INVALID_VALUE", "A record is a JSON object."), line=line)
@@ -69,11 +77,9 @@ def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
     values = _values(problems, value.get("fields"))
     add, remove, strangers = _interests(problems, value.get("interests"))
     strangers += [name for name in value if name not in _MEMBERS]
-    for name in strangers:
-        meant = _NEAR_MISSES.get(name.lower())
-        if meant is not None:
-            problems.append(Problem("FIELD_UNKNOWN", f"The member is written {meant}, in exactly this case.", name))
-    warnings = tuple(Problem("FIELD_UNKNOWN", "No such member; it was ignored.", name) for name in strangers)
+    problems += _near_misses(value)
+    warnings = tuple(Problem("FIELD_UNKNOWN", "No such member; it was ignored.", printable(name, MAX_NAME))
+                     for name in strangers[:_MAX_STRANGERS])
     return SubscriberRecord(remote_id or None, email or None, values, add, remove, flag,
                             problems[0] if problems else None, warnings, line)
 
@@ -91,10 +97,7 @@ def entry_of(value: Any) -> StatusEntry:
     email = _read(problems, EMAIL, text_of, value.get(EMAIL))
     reason = _read(problems, "reason", text_of, value.get("reason"))
     subscriber_id = _read(problems, "subscriberId", _number_of, value.get("subscriberId"))
-    for name in value:
-        meant = _NEAR_MISSES.get(name.lower())
-        if meant is not None and name != meant:
-            problems.append(Problem("FIELD_UNKNOWN", f"The member is written {meant}, in exactly this case.", name))
+    problems += _near_misses(value)
     if value.get("interests"):
         problems.append(Problem("INVALID_VALUE", "This call stops or starts all mail; it takes no interests.",
                                 "interests"))
@@ -111,6 +114,20 @@ def _number_of(value: Any) -> int | None:
     return int(text)
 
 
+def _near_misses(value: dict[str, Any]) -> list[Problem]:
+    """The members that can only mean an identifier which the record spells otherwise or does not have (PUSH-10).
+
+    Another case always; other words for it, as columns of a file may use them, where the identifier is missing.
+    """
+    found: list[Problem] = []
+    for name in value:
+        meant = None if name in _MEMBERS else _SYNONYMS.get(fold(name))
+        if meant in (EMAIL, REMOTE_ID) and (name.lower() == meant.lower() or meant not in value):
+            found.append(Problem("FIELD_UNKNOWN", f"The member is written {meant}, in exactly this case.",
+                                 printable(name, MAX_NAME)))
+    return found
+
+
 def _read(problems: list[Problem], name: str, convert: Any, value: Any) -> Any:
     try:
         return convert(value)
@@ -125,7 +142,7 @@ def _values(problems: list[Problem], value: Any) -> dict[str, str | None]:
     if not isinstance(value, dict):
         problems.append(Problem("INVALID_VALUE", "Expected an object of field names and values.", "fields"))
         return {}
-    return {name: _read(problems, name, text_of, item) for name, item in value.items()}
+    return {name: _read(problems, printable(name, MAX_NAME), text_of, item) for name, item in value.items()}
 
 
 def _interests(problems: list[Problem], value: Any) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
@@ -142,10 +159,11 @@ def _interests(problems: list[Problem], value: Any) -> tuple[tuple[str, ...], tu
 def _names(problems: list[Problem], name: str, value: Any) -> tuple[str, ...]:
     if value is None:
         return ()
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+    try:
+        return texts_of(value)
+    except ValueProblem:
         problems.append(Problem("INVALID_VALUE", "Expected an array of interest names.", name))
         return ()
-    return tuple(value)
 
 
 @dataclass(frozen=True, slots=True)

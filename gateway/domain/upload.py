@@ -16,6 +16,7 @@ MEDIA_TYPES = (CSV, NDJSON)
 QUEUED, RUNNING, HELD = "queued", "running", "held"
 FINISHED, FINISHED_WITH_ERRORS, REJECTED = "finished", "finished_with_errors", "rejected"
 CANCELLED, FAILED = "cancelled", "failed"
+STATES = (QUEUED, RUNNING, HELD, FINISHED, FINISHED_WITH_ERRORS, REJECTED, CANCELLED, FAILED)
 
 START, END_CLEAN, END_WITH_ERRORS, REJECT, HOLD, CANCEL, GIVE_UP = (
     "start", "end_clean", "end_with_errors", "reject", "hold", "cancel", "give_up")

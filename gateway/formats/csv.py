@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from gateway.domain.mapping import ColumnPlan, plan_columns
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong
 
-_TOO_LONG = Problem("INVALID_VALUE", f"The row is longer than {MAX_LINE} characters.")
+_TOO_LONG = Problem("FIELD_TOO_LONG", f"The row is longer than {MAX_LINE} characters.")
 _UNDECODABLE = Problem("INVALID_CHARACTER", "The row holds bytes that the file's character set does not know.")
 _QUOTES = Problem("INVALID_VALUE", "The quotes of the row do not match: a quote inside a quoted cell is doubled, "
                                    "and a quoted cell ends with a quote.")
+_CR = Problem("INVALID_VALUE", "The row holds a carriage return outside of quotes, where no line ends. End lines with "
+                               "CRLF or LF.")
 
 
 class CsvReader:
@@ -43,8 +46,8 @@ class CsvReader:
             else:
                 raise GatewayError("INVALID_REQUEST", "The file has no header row. Send one, or name the columns "
                                                       "with columns=.", field="columns")
-        except csv.Error:
-            self._source.problem = self._source.problem or _QUOTES
+        except csv.Error as error:
+            self._source.problem = self._source.problem or _fault(error)
         raise GatewayError("INVALID_REQUEST", f"The header row cannot be read. {self._source.problem.message}",
                            field="columns")
 
@@ -59,12 +62,25 @@ class CsvReader:
                         yield SubscriberRecord(problem=source.problem or self._width(cells), line=source.row_line)
                     source.start_row()
                 return
-            except csv.Error:
-                yield SubscriberRecord(problem=source.problem or _QUOTES, line=source.row_line)
-                source.resume()
+            except csv.Error as error:
+                problem, first = source.problem or _fault(error), source.row_line
+                last = source.resume()
+                yield SubscriberRecord(problem=_spanning(problem, first, last), line=first)
 
     def _width(self, cells: list[str]) -> Problem:
         return Problem("INVALID_VALUE", f"The row has {len(cells)} columns where {self.plan.width} were expected.")
+
+
+def _fault(error: csv.Error) -> Problem:
+    return _CR if str(error).startswith("new-line") else _QUOTES  # the module has one class for both
+
+
+def _spanning(problem: Problem, first: int, last: int) -> Problem:
+    """The problem; for a broken row of several lines it says so, for a lost quote takes rows that are right with it."""
+    if last <= first:
+        return problem
+    return replace(problem, message=f"{problem.message} Lines {first} to {last} were taken for this one row, and "
+                                    "nothing of them is stored.")
 
 
 class _Source:
@@ -84,13 +100,18 @@ class _Source:
         self.problem = None
         self._size = 0
 
-    def resume(self) -> None:
-        """After a row that the csv module gave up on: skips its other lines, for they are no rows of their own."""
+    def resume(self) -> int:
+        """After a row that the csv module gave up on: skips its other lines, for they are no rows of their own.
+
+        Answers the last line of the row.
+        """
         inside = (self._line > self.row_line) ^ self._last.count('"') & 1
         while inside and (line := next(self._lines, None)) is not None:
             self._line += 1
             inside ^= line.count('"') & 1
+        last = self._line
         self.start_row()
+        return last
 
     def __iter__(self) -> Iterator[str]:
         for line in self._lines:

@@ -9,14 +9,14 @@ from gateway.domain.records import Problem, SubscriberRecord
 from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong
 from gateway.formats.json import JsonProblem, loads
 
-_TOO_LONG = Problem("INVALID_VALUE", f"The line is longer than {MAX_LINE} characters.")
+_TOO_LONG = Problem("FIELD_TOO_LONG", f"The line is longer than {MAX_LINE} characters.")
 _UNDECODABLE = Problem("INVALID_CHARACTER", "The line holds bytes that the file's character set does not know.")
 
 
 def read(lines: Iterable[str]) -> Iterator[SubscriberRecord]:
     """The records of the lines, in flat memory; empty lines are passed over.
 
-    A line that cannot be read is a record with a ``problem``: nothing raises.
+    A line that cannot be read is a record with a ``problem``, of the code of PUSH-5 or PUSH-59: nothing raises.
     """
     for number, line in enumerate(lines, start=1):
         if type(line) is TooLong:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from gateway.domain.upload import CSV, MEDIA_TYPES, JobFilter, Spooled, UploadRequest
+from gateway.domain.upload import CSV, MEDIA_TYPES, STATES, JobFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats.encoding import codec_name
 from gateway.push import options, query, shapes
@@ -59,7 +59,7 @@ def _add_looks(made: Blueprint, gateway: Gateway) -> None:
     def find() -> Response:
         require("import")
         query.only("state", "since", "until", *query.PAGE)
-        wanted = JobFilter(query.text("state"), query.instant("since"), query.instant("until"))
+        wanted = JobFilter(query.choice("state", STATES), query.instant("since"), query.instant("until"))
         with gateway.feed(g.actor) as unit:
             found = uploads.find(unit, wanted, query.page())
         return show(shapes.page(found, shapes.job))

@@ -6,7 +6,6 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway.errors import GatewayError
 from gateway.push import query, shapes
 from gateway.push.answers import change, show
 from gateway.push.auth import require
@@ -37,17 +36,11 @@ def routes(gateway: Gateway) -> Blueprint:
         given = members(body.value, ("name", "description", "public"), required=("name",))
 
         def work(unit: Unit) -> tuple[int, dict[str, Any]]:
-            view = interests.create(unit, _text(given, "name") or "", _text(given, "description"),
+            view = interests.create(unit, query.text_value("name", given["name"]) or "",
+                                    query.text_value("description", given.get("description")),
                                     bool(query.boolean_value("public", given.get("public"))))
             return 200, shapes.interest(view)
 
         return change(gateway, body.sha256, work)
 
     return made
-
-
-def _text(given: dict[str, Any], name: str) -> str | None:
-    value = given.get(name)
-    if value is not None and not isinstance(value, str):
-        raise GatewayError("INVALID_VALUE", "Expected text.", field=name)
-    return value

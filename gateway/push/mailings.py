@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from gateway.domain.mailing import CANCELLED, SENT, MailingDraft, MailingFilter, MailingView
+from gateway.domain.mailing import CANCELLED, DRAFT, RELEASED, SENT, MailingDraft, MailingFilter, MailingView
 from gateway.domain.records import Identifier
 from gateway.errors import GatewayError
 from gateway.push import query, shapes
@@ -65,8 +65,8 @@ def _add_looks(made: Blueprint, gateway: Gateway) -> None:
     def find() -> Response:
         require("send")
         query.only("state", "name", "since", "until", *query.PAGE)
-        wanted = MailingFilter(state=query.text("state"), name=query.text("name"), since=query.instant("since"),
-                               until=query.instant("until"))
+        wanted = MailingFilter(state=query.choice("state", (DRAFT, RELEASED)), name=query.text("name"),
+                               since=query.instant("since"), until=query.instant("until"))
         with gateway.feed(g.actor) as unit:
             found = mailings.find(unit, wanted, query.page())
         return show(shapes.page(found, shapes.mailing))
@@ -98,7 +98,7 @@ def _add_test(made: Blueprint, gateway: Gateway) -> None:
         number = query.path_id(mailing_id)
         body = read_json()
         given = _members(body.value, ("addresses", *_WHO), required=("addresses",))
-        addresses = _texts("addresses", given["addresses"])
+        addresses = query.texts_value("addresses", given["addresses"])
         if not 1 <= len(addresses) <= MAX_TEST_ADDRESSES:
             raise GatewayError("INVALID_VALUE", f"Name 1 to {MAX_TEST_ADDRESSES} addresses.", field="addresses")
         with gateway.unit(g.actor) as unit:
@@ -195,15 +195,15 @@ def _draft(given: dict[str, Any]) -> dict[str, Any]:
     changes: dict[str, Any] = {}
     for name, value in given.items():
         if name in _LISTS:
-            value = _texts(name, value)
+            value = query.texts_value(name, value)
         elif name in _FLAGS:
             value = query.boolean_value(name, value)
             if value is None:
                 continue
-        elif not isinstance(value, str):
-            raise GatewayError("INVALID_VALUE", "Expected text.", field=name)
-        elif value == "" and name in _CLEARABLE:
-            value = None
+        else:
+            value = query.text_value(name, value)
+            if value == "" and name in _CLEARABLE:
+                value = None
         changes[shapes.DRAFT_MEMBERS[name]] = value
     return changes
 
@@ -214,18 +214,8 @@ def _clearable(name: str) -> str:
     return shapes.DRAFT_MEMBERS[name]
 
 
-def _texts(name: str, value: Any) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise GatewayError("INVALID_VALUE", "Expected an array of texts.", field=name)
-    return tuple(value)
-
-
 def _who(given: dict[str, Any]) -> Identifier | None:
-    values = {name: given[name] for name in _WHO if given.get(name) not in (None, "")}
-    if not values:
+    number, remote_id, email = (query.text_value(name, given.get(name)) or None for name in _WHO)
+    if not (number or remote_id or email):
         return None
-    for name, value in values.items():
-        if not isinstance(value, str):
-            raise GatewayError("INVALID_VALUE", "Expected text.", field=name)
-    number = values.get("subscriberId")
-    return Identifier(None if number is None else query.path_id(number), values.get("remoteId"), values.get("email"))
+    return Identifier(None if number is None else query.path_id(number), remote_id, email)

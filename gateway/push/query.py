@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from flask import request
 
 from gateway.clock import UTC, to_millis
 from gateway.domain.addresses import holds_forbidden
-from gateway.domain.mapping import ValueProblem, boolean_of
+from gateway.domain.mapping import ValueProblem, boolean_of, text_of, texts_of
 from gateway.domain.paging import PageRequest
 from gateway.errors import GatewayError
 
 T = TypeVar("T")
 _INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d{1,7})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
-MAX_ID = 2**63 - 1
 PAGE = ("after", "limit")
 
 
@@ -44,7 +44,7 @@ def texts(name: str) -> tuple[str, ...]:
     return values
 
 
-def word(name: str, words: dict[str, T], default: T) -> T:
+def word(name: str, words: Mapping[str, T], default: T) -> T:
     """One of a closed set of words; raises ``INVALID_VALUE`` naming them."""
     value = text(name)
     if value is None:
@@ -54,6 +54,11 @@ def word(name: str, words: dict[str, T], default: T) -> T:
     return words[value]
 
 
+def choice(name: str, words: Iterable[str]) -> str | None:
+    """One of ``words``, or None when it is not given; raises ``INVALID_VALUE`` naming them."""
+    return word(name, {each: each for each in words}, None)
+
+
 def boolean(name: str) -> bool | None:
     """A boolean in the words of PUSH-9."""
     return boolean_value(name, text(name))
@@ -61,10 +66,17 @@ def boolean(name: str) -> bool | None:
 
 def boolean_value(name: str, value: Any) -> bool | None:
     """A boolean; raises ``INVALID_VALUE``."""
-    try:
-        return boolean_of(value)
-    except ValueProblem as problem:
-        raise GatewayError("INVALID_VALUE", str(problem), field=name) from None
+    return _read(name, boolean_of, value)
+
+
+def text_value(name: str, value: Any) -> str | None:
+    """A text, also written as an integer (PUSH-9); raises ``INVALID_VALUE``."""
+    return _read(name, text_of, value)
+
+
+def texts_value(name: str, value: Any) -> tuple[str, ...]:
+    """An array of texts; raises ``INVALID_VALUE``."""
+    return _read(name, texts_of, value)
 
 
 def number(name: str) -> int | None:
@@ -98,6 +110,13 @@ def instant_value(name: str, value: Any) -> dt.datetime | None:
     except (AttributeError, ValueError, OverflowError):
         raise GatewayError("INVALID_DATE", "Expected an instant such as 2026-01-31T09:30:00Z or "
                                            "2026-01-31T09:30:00.000+01:00, with its offset.", field=name) from None
+
+
+def _read(name: str, convert: Callable[[Any], T], value: Any) -> T:
+    try:
+        return convert(value)
+    except ValueProblem as problem:
+        raise GatewayError("INVALID_VALUE", str(problem), field=name) from None
 
 
 def page() -> PageRequest:

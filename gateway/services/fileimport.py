@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from gateway.domain.accounts import Actor
 from gateway.domain.records import ImportOptions
-from gateway.domain.upload import CSV, NDJSON, JobView, UploadRequest
+from gateway.domain.upload import CSV, NDJSON, QUEUED, RUNNING, JobView, UploadRequest
 from gateway.errors import GatewayError
+from gateway.log import event
 from gateway.services import spool, uploads
 from gateway.services.gateway import Gateway
 from gateway.services.uploadruns import run_import
+
+log = logging.getLogger("gateway.imports")
 
 BLOCK_BYTES = 1 << 20
 LOOK_EVERY_S = 0.2
@@ -34,7 +39,6 @@ def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[
                            field="file")
     request = UploadRequest(ImportOptions(interests=interests, label=path.name), media_type, gzip)
     folder = gateway.settings.spool_dir
-    folder.mkdir(parents=True, exist_ok=True)
     spooled = spool.receive(folder, _blocks(path), gzip=gzip)
     try:
         with gateway.unit(actor) as unit:
@@ -49,22 +53,23 @@ def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int]
     ended = threading.Event()
 
     def work() -> None:
-        try:
-            run_import(gateway, actor.brand_id, job.upload_id)
-        finally:
-            ended.set()
+        while not ended.is_set():
+            try:
+                run_import(gateway, actor.brand_id, job.upload_id)
+            except Exception as error:  # the boundary of the thread: the job is tried again, and fails after five times
+                event(log, "import is tried again", level=logging.WARNING, error=type(error).__name__)
+            ended.wait(LOOK_EVERY_S)  # it may wait behind an older import, or be in another worker's hands
 
     thread = threading.Thread(target=work, name="import", daemon=True)
     thread.start()
-    while job.finished_at is None and job.state != "held":
-        ended.wait(LOOK_EVERY_S)
-        with gateway.reading(actor) as unit:
-            job = uploads.get(unit, job.upload_id)
-        progress(job.bytes_done)
-        if ended.is_set() and job.finished_at is None and job.state == "queued":
-            ended.clear()  # it waited behind an older import of the same integration, or broke off: once more
-            thread = threading.Thread(target=work, name="import", daemon=True)
-            thread.start()
+    try:
+        while job.state in (QUEUED, RUNNING):
+            time.sleep(LOOK_EVERY_S)
+            with gateway.reading(actor) as unit:
+                job = uploads.get(unit, job.upload_id)
+            progress(job.bytes_done)
+    finally:
+        ended.set()
     thread.join()
     return job
 
@@ -72,6 +77,7 @@ def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int]
 def facts(job: JobView) -> dict[str, object]:
     """The job as an operator reads it."""
     counters = dataclasses.asdict(job.counters)
+    counters["byCode"] = counters.pop("by_code")
     return {"jobId": f"j-{job.upload_id}", "state": job.state, **{n: v for n, v in counters.items() if v != {}},
             **({"message": job.message} if job.message else {})}
 

@@ -70,14 +70,14 @@ class Logins:
                 self._right.popitem(last=False)
         return True
 
-    def check(self, now: dt.datetime, user: tuple[int, str] | None, remote_addr: str) -> None:
+    def check(self, now: dt.datetime, user: tuple[int, str], remote_addr: str) -> None:
         """Raises ``TOO_MANY_REQUESTS`` while this user, at this address, must wait after failures."""
         wait_s = max(self._wait_s(now, key) for key in self._keys(user, remote_addr))
         if wait_s > 0:
             raise GatewayError("TOO_MANY_REQUESTS", "Too many failed log-ins; wait and try again.",
                                retry_after_s=wait_s)
 
-    def failed(self, now: dt.datetime, user: tuple[int, str] | None, remote_addr: str) -> None:
+    def failed(self, now: dt.datetime, user: tuple[int, str], remote_addr: str) -> None:
         """Counts a failed log-in of this user from this address."""
         with self._lock:
             for key in self._keys(user, remote_addr):
@@ -88,9 +88,9 @@ class Logins:
                 self._failures.popitem(last=False)
 
     @staticmethod
-    def _keys(user: tuple[int, str] | None, remote_addr: str) -> list[object]:
+    def _keys(user: tuple[int, str], remote_addr: str) -> list[object]:
         # user and address together: nobody can lock a user out from elsewhere
-        return [("address", remote_addr)] + ([("user", user, remote_addr)] if user else [])
+        return [("address", remote_addr), ("user", user, remote_addr)]
 
     def _wait_s(self, now: dt.datetime, key: object) -> int:
         with self._lock:

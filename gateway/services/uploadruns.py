@@ -134,13 +134,17 @@ def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
 
 def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
     """Skips what is stored already. ReplaceAll must know at the end whom all rows named, also those."""
-    left = run.rows_done
+    left, renew_at = run.rows_done, run.gateway.clock() + LEASE / 2
     while left and (chunk := list(islice(stream.records, min(left, CHUNK_ROWS)))):
         left -= len(chunk)
         if context.options.mode == REPLACE_ALL:
             run.unread += _count_unread(chunk)
             with run.gateway.reading(run.actor) as unit:
                 imports.recognise(unit, context, chunk)
+        if run.gateway.clock() >= renew_at:  # or a long file is taken away before its first new row
+            with run.gateway.unit(run.actor) as unit:
+                _record(run, unit, lease_until=run.gateway.clock() + LEASE)
+            renew_at = run.gateway.clock() + LEASE / 2
 
 
 def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord]) -> None:
@@ -243,7 +247,6 @@ def _release(run: _Run) -> None:
                           {"lease_owner": None, "lease_until": None})
     except GatewayError as error:
         event(log, "import not released", level=logging.WARNING, upload=run.upload_id, code=error.code)
-
 
 
 def printable(text: str) -> str:

@@ -11,7 +11,7 @@ from gateway.domain import upload as rules
 from gateway.domain.accounts import system_actor
 from gateway.domain.addresses import holds_forbidden
 from gateway.domain.paging import Page, PageRequest
-from gateway.domain.records import REMOVE, REPLACE_ALL, Counters
+from gateway.domain.records import Counters
 from gateway.domain.upload import JobFilter, JobView, RowError, RowErrorFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
 from gateway.services import imports, spool
@@ -28,15 +28,9 @@ _DELIMITER = re.compile(r'[^"\r\n\0]')
 
 def check(request: UploadRequest) -> None:
     """Raises for a request that can be refused before its body is read: a code and its parameter."""
-    options = request.options
-    if options.mode in (REMOVE, REPLACE_ALL) and not options.interests:
-        raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} needs an interest to act on.", field="interest")
-    if len(options.label) > 255:
-        raise GatewayError("FIELD_TOO_LONG", "The label has at most 255 characters.", field="source")
-    for name, text in (("source", options.label), *(("interest", each) for each in options.interests),
-                       *(("columns", each) for each in request.columns)):
-        if holds_forbidden(text):
-            raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.", field=name)
+    imports.check_options(request.options)
+    if any(holds_forbidden(name) for name in request.columns):
+        raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.", field="columns")
     if _DELIMITER.fullmatch(request.delimiter) is None:
         raise GatewayError("INVALID_REQUEST", "The delimiter is one character, and no quote or line end.",
                            field="delimiter")
@@ -52,6 +46,7 @@ def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool
     unit.actor.require("import")
     check(request)
     options = _written(unit, request)
+    stored.lock_sender(unit.connection, unit.brand_id, unit.actor.label)  # else two at once see no twin of each other
     if replay:
         for row in stored.twins(unit.connection, unit.brand_id, unit.actor.label, spooled.sha256):
             if (row.options, row.label, row.media_type, row.encoding) == (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.domain.mapping import ValueProblem, boolean_of, plan_columns, record_of, text_of
+from gateway.domain.mapping import ValueProblem, boolean_of, entry_of, plan_columns, record_of, text_of
 from gateway.errors import GatewayError
 
 
@@ -67,6 +67,30 @@ def test_unknown_member_is_a_warning():
     assert record.problem is None
     assert [(w.code, w.field) for w in record.warnings] == [("FIELD_UNKNOWN", "interests.replace"),
                                                            ("FIELD_UNKNOWN", "TenantCode")]
+
+
+@pytest.mark.parametrize("name", ["contactId", "remote_id", "Remote ID", "id", "MemberID", "e-mail", "EmailAddress"])
+def test_other_words_for_a_missing_identifier(name):
+    """PUSH-10: to ignore them would change the identity mode; where the identifier itself stands they are a warning."""
+    of_email = name[0] in "eE"
+    given = {"remoteId" if of_email else "email": "x", name: "y"}
+    assert (record_of(given).problem.code, record_of(given).problem.field) == ("FIELD_UNKNOWN", name)
+    assert entry_of(given).problem.code == "FIELD_UNKNOWN"
+    whole = record_of(given | {"email" if of_email else "remoteId": "z"})
+    assert (whole.problem, [w.field for w in whole.warnings]) == (None, [name])
+
+
+def test_names_of_interests_are_read_kindly():
+    """PUSH-9: an integer is text here too."""
+    assert record_of({"email": "a@b.org", "interests": {"add": [2026, "News"]}}).add_interests == ("2026", "News")
+
+
+def test_answers_repeat_little_of_strange_members():
+    """PUSH-6, PUSH-10: a million members that nobody knows, with broken or endless names, are not all sent back."""
+    record = record_of({"email": "a@b.org", "a\ud800\0b": 1, "x" * 5000: 1, **{f"n{n}": n for n in range(5000)}})
+    assert record.problem is None
+    assert [w.field for w in record.warnings[:2]] == ["ab", "x" * 100]
+    assert len(record.warnings) == 20
 
 
 def test_empty_identifier_names_nobody():

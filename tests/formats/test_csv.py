@@ -60,7 +60,7 @@ def test_interests_and_flag():
 @pytest.mark.parametrize(("row", "code"), [
     ("a@b.org", "INVALID_VALUE"), ("a@b.org,x,y", "INVALID_VALUE"), ('"a@b.org,x', "INVALID_VALUE"),
     ('"a"b,x', "INVALID_VALUE"), ("a@b.org,x\ry", "INVALID_VALUE"), (b"a@b.org,\xff", "INVALID_CHARACTER"),
-    ("a@b.org," + "x" * MAX_LINE, "INVALID_VALUE"), ('a@b.org,"' + "x\n" * MAX_LINE + '"', "INVALID_VALUE")])
+    ("a@b.org," + "x" * MAX_LINE, "FIELD_TOO_LONG"), ('a@b.org,"' + "x\n" * MAX_LINE + '"', "FIELD_TOO_LONG")])
 def test_bad_row_fails_alone(row, code):
     """PUSH-59, PUSH-60, PUSH-5: a row that cannot be read fails in its place; the next one is read."""
     row = row.encode() if isinstance(row, str) else row
@@ -77,6 +77,24 @@ def test_bad_row_with_quoted_lines_does_not_make_rows_of_them():
     assert [r.problem.code if r.problem else r.email for r in found] == ["INVALID_VALUE", "c@d.org"]
     found = rows('email,City\n"a"b,"x\nevil@example.org,"\nc@d.org,ok\n')
     assert [r.problem.code if r.problem else r.email for r in found] == ["INVALID_VALUE", "c@d.org"]
+
+
+def test_lost_quote_says_which_lines_it_took():
+    """PUSH-68, PUSH-72: nobody must have to guess that a lost quote took right rows with it."""
+    found = rows('email,City\na@b.org,"open\nc@d.org,x\ne@f.org,"y"\ng@h.org,z\n')
+    assert [(r.problem.code, r.line) for r in found] == [("INVALID_VALUE", 2)]
+    assert "Lines 2 to 5" in found[0].problem.message
+    found = rows('email,City\na@b.org,"open"x\nc@d.org,x\n')
+    assert "Lines" not in found[0].problem.message
+
+
+def test_lone_carriage_returns_are_named():
+    """PUSH-60: lines end with CRLF or LF; for CR alone the message says so, and does not speak of quotes."""
+    assert "carriage return" in rows("email,City\na@b.org,x\rc@d.org,y\n")[0].problem.message
+    assert rows('email,City\na@b.org,"x\ry"\n')[0].values == {"City": "x\ry"}
+    with pytest.raises(GatewayError) as refused:
+        read("email,City\ra@b.org,x\r")
+    assert "carriage return" in refused.value.message
 
 
 @pytest.mark.parametrize("data", [b"", b"\n\n", b"\xff,email\n", b"City,Title\n", b'"email\na@b.org\n',

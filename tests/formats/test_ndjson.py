@@ -20,9 +20,9 @@ def test_records_and_line_numbers():
 @pytest.mark.parametrize(("line", "code"), [
     (b"{", "INVALID_VALUE"), (b"[1]", "INVALID_VALUE"), (b'{"email": NaN}', "INVALID_VALUE"),
     (b'{"email": "a@b.org", "email": "c@d.org"}', "INVALID_VALUE"), (b"[" * 100_000, "INVALID_VALUE"),
-    (b"\xff", "INVALID_CHARACTER"), (b'{"email": "' + b"x" * MAX_LINE + b'"}', "INVALID_VALUE")])
+    (b"\xff", "INVALID_CHARACTER"), (b'{"email": "' + b"x" * MAX_LINE + b'"}', "FIELD_TOO_LONG")])
 def test_bad_line_fails_alone(line, code):
-    """PUSH-59, PUSH-79 for one line of many: the row fails, its neighbours do not."""
+    """PUSH-5, PUSH-59, PUSH-79 for one line of many: the row fails, its neighbours do not."""
     found = rows(b'{"email": "a@b.org"}\n' + line + b'\n{"email": "c@d.org"}\n')
     assert [r.problem.code if r.problem else r.email for r in found] == ["a@b.org", code, "c@d.org"]
 

@@ -44,6 +44,13 @@ def test_every_refusal_is_the_same(door):
         assert key not in answer.text
 
 
+def test_wrong_keys_lock_nobody_out(door, call):
+    """PUSH-1: the same answer however often; and who has a key is served, whatever others at its address send."""
+    stranger = door.stranger()
+    answers = {stranger.get("/interests", headers={"ApiKey": "old"}).status_code for _ in range(120)}
+    assert (answers, call.get("/interests").status_code) == ({401}, 200)
+
+
 @pytest.mark.parametrize(("method", "path", "scope"), [
     ("POST", "/subscribers", "import"), ("POST", "/imports", "import"), ("GET", "/imports", "import"),
     ("GET", "/imports/j-1", "import"), ("GET", "/imports/j-1/errors", "import"),

@@ -197,7 +197,7 @@ def test_interests(call, other, door):
 
 @pytest.mark.parametrize(("body", "code"), [
     ({}, "INVALID_REQUEST"), ({"name": ""}, "INVALID_VALUE"), ({"name": "a\u0000b"}, "INVALID_CHARACTER"),
-    ({"name": "x" * 256}, "INVALID_VALUE"), ({"name": 5}, "INVALID_VALUE"),
+    ({"name": "x" * 256}, "INVALID_VALUE"), ({"name": 1.5}, "INVALID_VALUE"),
     ({"name": "a", "colour": "x"}, "INVALID_REQUEST"),
     ({"name": "a", "public": "perhaps"}, "INVALID_VALUE"), ([], "INVALID_REQUEST")])
 def test_bad_interests(call, door, body, code):

@@ -145,7 +145,8 @@ def test_options_are_checked(call, door, path, code):
 @pytest.mark.parametrize(("path", "code", "field"), [
     ("/events?limit=0", "INVALID_VALUE", "limit"), ("/events?limit=5001", "INVALID_VALUE", "limit"),
     ("/events?limit=x", "INVALID_VALUE", "limit"), ("/events?after=x", "INVALID_TOKEN", "after"),
-    ("/events?type=posted", "INVALID_VALUE", "type"), ("/imports?after=%00", "INVALID_CHARACTER", "after")])
+    ("/events?type=posted", "INVALID_VALUE", "type"), ("/imports?after=%00", "INVALID_CHARACTER", "after"),
+    ("/imports?state=done", "INVALID_VALUE", "state"), ("/mailings?state=Draft", "INVALID_VALUE", "state")])
 def test_bad_pages(call, path, code, field):
     """PUSH-79: bad parameters and page tokens, named in this door's words."""
     answer = call.get(path)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import gzip
+import threading
 
 import pytest
 
@@ -118,7 +119,8 @@ def test_rejected(world, text, request_members, code):
     ({"options": ImportOptions(interests=("a\0b",))}, "INVALID_CHARACTER"),
     ({"columns": ("a\0b",)}, "INVALID_CHARACTER"),
     ({"options": ImportOptions(label="a\ud800b")}, "INVALID_CHARACTER"),
-    ({"options": ImportOptions(label="x" * 256)}, "FIELD_TOO_LONG"), ({"delimiter": ""}, "INVALID_REQUEST"),
+    ({"options": ImportOptions(label="x" * 256)}, "INVALID_VALUE"),
+    ({"options": ImportOptions(interests=("x" * 256,))}, "INVALID_VALUE"), ({"delimiter": ""}, "INVALID_REQUEST"),
     ({"delimiter": '"'}, "INVALID_REQUEST"), ({"delimiter": "\n"}, "INVALID_REQUEST"),
     ({"delimiter": ";;"}, "INVALID_REQUEST")])
 def test_refused_before_it_is_a_job(world, request_members, code):
@@ -164,6 +166,31 @@ def test_same_content_while_open_is_the_same_job(world):
     assert accept(world).upload_id not in {first.upload_id, *(other.upload_id for other in others)}
 
 
+def test_same_content_at_the_same_moment_is_one_job(world):
+    """PUSH-75: the second sender waits for the first one's transaction, and gets its job."""
+    inside, out, answers = threading.Event(), threading.Event(), []
+    kept = spool.receive(world.settings.spool_dir, [CSV.encode()])
+    request = UploadRequest(ImportOptions())
+
+    def take_in(hold):
+        with world.unit(world.key_actor()) as unit:
+            answers.append(uploads.accept(unit, kept, request))
+            inside.set()
+            assert not hold or out.wait(20)
+
+    first = threading.Thread(target=take_in, args=(True,))
+    first.start()
+    assert inside.wait(20)
+    second = threading.Thread(target=take_in, args=(False,))
+    second.start()
+    second.join(0.3)  # long enough to be there: it must not get past the first one
+    out.set()
+    first.join(20)
+    second.join(20)
+    assert [view.replayed for view in answers] == [False, True]
+    assert count(world, "upload") == 1
+
+
 def test_order_of_arrival_within_an_integration(world):
     """PUSH-64: the younger waits for the older of its integration, and for nobody else's."""
     old = accept(world, "email,City\na@example.org,old\n")
@@ -193,6 +220,25 @@ def test_lease_keeps_a_second_worker_away(world):
 
     run(world, view, stopping=second_worker)
     assert seen == [[], 3, [(1, view.upload_id)]]
+
+
+def test_passing_over_a_long_file_keeps_the_lease(world, monkeypatch):
+    """PUSH-63: whoever goes on far into a file is not taken for dead while it looks for the place."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 3)
+    run(world, replace_all(world, 30))
+    view = replace_all(world, 29)
+    stops = iter([False] * 7 + [True])
+    run(world, view, stopping=lambda: next(stops))
+    recognise, seen = imports.recognise, []
+
+    def slowly(*args):
+        recognise(*args)
+        world.clock.advance(seconds=25)
+        seen.append(uploads.due(world.gateway))
+
+    monkeypatch.setattr(imports, "recognise", slowly)
+    assert run(world, view).state == "finished"
+    assert seen == [[]] * 8
 
 
 def test_worker_that_lost_its_lease_changes_nothing(world, monkeypatch):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.db.engine import is_postgresql
 from gateway.db.models.imports import decision, upload
 from gateway.db.models.subscribers import field
 from gateway.domain.paging import Window
@@ -28,6 +30,17 @@ def get(connection: Connection, brand_id: int, upload_id: int) -> sa.Row | None:
     """The bulk import of this id in this brand."""
     return connection.execute(sa.select(upload).where(
         upload.c.brand_id == brand_id, upload.c.id == upload_id, _BULK)).one_or_none()
+
+
+def lock_sender(connection: Connection, brand_id: int, actor: str) -> None:
+    """Waits until no other transaction takes in a file of this sender; held until the transaction ends.
+
+    SQLite has one writer at a time, so there is nothing to do.
+    """
+    if is_postgresql(connection):
+        digest = hashlib.sha256(f"upload\0{brand_id}\0{actor}".encode()).digest()
+        connection.execute(sa.text("SELECT pg_advisory_xact_lock(:number)"),
+                           {"number": int.from_bytes(digest[:8], "big", signed=True)})
 
 
 def twins(connection: Connection, brand_id: int, actor: str, sha256: str) -> Sequence[sa.Row]:
