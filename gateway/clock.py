@@ -26,5 +26,4 @@ def system_clock() -> dt.datetime:
 
 def instant(moment: dt.datetime) -> str:
     """Writes an instant as every door does: UTC, three fraction digits, ``Z`` (PUSH-7, SOAP-29)."""
-    moment = to_millis(moment)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return to_millis(moment).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -12,6 +12,7 @@ from gateway.spynekit.limits import Limits
 
 Environ = dict[str, Any]
 BLOCK_BYTES = 64 * 1024
+MAX_GZIP_MEMBERS = 1_000
 GZIP_NAMES = frozenset({"gzip", "x-gzip"})
 
 
@@ -81,24 +82,31 @@ def too_large(limits: Limits) -> GatewayError:
 
 
 def inflate(raw: bytes, limits: Limits) -> bytes:
-    """The content of a gzip body of one or more members. Memory stays within the limit whatever it would become."""
-    pieces, left = [], limits.body_bytes
-    while raw:
+    """The content of a gzip body of one or more members. Memory stays within the limit whatever it would become.
+
+    It is fed in blocks and the members are counted: zlib copies all that follows a member, and 600,000 empty members
+    in 12 MB took minutes.
+    """
+    pieces: list[bytes] = []
+    left, at = limits.body_bytes, 0
+    for _ in range(MAX_GZIP_MEMBERS):
         decoder = zlib.decompressobj(16 + zlib.MAX_WBITS)
-        try:
-            piece = decoder.decompress(raw, left + 1)
-        except zlib.error:
-            raise bad_gzip() from None
-        left -= len(piece)
-        if left < 0:
-            raise too_large(limits)
-        if not decoder.eof:
-            raise bad_gzip()
-        pieces.append(piece)
-        raw = decoder.unused_data
-    if not pieces:
-        raise bad_gzip()
-    return b"".join(pieces)
+        while not decoder.eof:
+            block = raw[at:at + BLOCK_BYTES]
+            if not block:
+                raise bad_gzip()
+            try:
+                piece = decoder.decompress(block, left + 1)
+            except zlib.error:
+                raise bad_gzip() from None
+            left -= len(piece)
+            if left < 0:
+                raise too_large(limits)
+            pieces.append(piece)
+            at += len(block) - len(decoder.unused_data)
+        if at == len(raw):
+            return b"".join(pieces)
+    raise bad_gzip()
 
 
 def bad_gzip() -> GatewayError:

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.soap import invoke
-from tests.soap.door import Refused
+from tests.soap.door import Refused, check_answer
 
 
 @pytest.fixture
@@ -89,3 +89,10 @@ def test_a_long_page_is_cut_short(people, monkeypatch):
         found = pages(people, pageSize=5000)
         assert len(found) > 1
         assert [each.remoteId for page in found for each in page.item] == [f"K-{i}" for i in range(7)]
+
+
+def test_an_early_until_is_answered_as_an_instant(door):
+    """SOAP-29, SOAP-70: asOf of a window that ends in year 1 still has four digits of a year."""
+    answer = door.post("<g:FindSubscribers><g:changedUntil>0001-01-01T00:00:00Z</g:changedUntil></g:FindSubscribers>")
+    assert b"<asOf>0001-01-01T00:00:00.000Z</asOf>" in answer.data
+    check_answer(answer.data)
