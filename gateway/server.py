@@ -5,22 +5,29 @@ Waitress reads a request whole before a thread sees it, so a slow sender holds n
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import signal
 import socket
+import uuid
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
 import waitress
+from waitress.channel import HTTPChannel
+from waitress.task import ErrorTask
 
+from gateway.errors import CATALOGUE
 from gateway.log import event
 
 log = logging.getLogger("gateway.server")
 
 THREADS = 8
-MAX_BODY_BYTES = 5 * 1024**3  # above every door's own limit: the doors refuse in their own dialect
+MAX_BODY_BYTES = 1024**3 + 1024**2  # a little above every door's own limit: the doors refuse in their own dialect
+CODES = {413: "TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_SUPPORTED"}
+"""The catalogue's code of what is refused before any door sees it; all else cannot be read."""
 WsgiApp = Callable[..., Any]
 
 
@@ -39,12 +46,35 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+class _Refusal(ErrorTask):
+    """What HTTP itself refuses (a broken header, chunk or length) in the words of the PUSH door (PUSH-12, PUSH-30)."""
+
+    def execute(self) -> None:
+        """Writes the answer and closes the connection."""
+        error = self.request.error
+        code = CODES.get(error.code, "MALFORMED_REQUEST")
+        request_id = f"r-{uuid.uuid4().hex[:16]}"
+        body = json.dumps({
+            "success": False, "count": 0, "errorMessage": f"{error.reason}: {CATALOGUE[code].meaning}", "code": code,
+            "field": None, "retryable": CATALOGUE[code].retryable, "requestId": request_id}).encode()
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers += [("Content-Type", "application/json"), ("X-Request-Id", request_id)]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+
+class _Channel(HTTPChannel):
+    error_task_class = _Refusal
+
+
 def serve(app: WsgiApp, sock: socket.socket) -> None:
     """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns."""
     server = waitress.create_server(
         app, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
         max_request_body_size=MAX_BODY_BYTES, max_request_header_size=65536, channel_timeout=60,
         expose_tracebacks=False)
+    server.channel_class = _Channel
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
     try:

@@ -67,7 +67,7 @@ def test_one_command_serves_all_doors_and_works(place, call, sink):
     assert place.get("/soap/v1?wsdl")[0] == 200
     assert place.get("/push/v1/health")[0] == 200
     assert place.get("/healthz") == (200, "ok\n")
-    assert json.loads(place.get("/readyz")[1]) == {"database": "ok", "worker": "ok"}
+    assert json.loads(place.get("/readyz")[1]) == {"database": "ok", "broker": "ok", "worker": "ok"}
     wait_for(lambda: 'gateway_deliveries{state="accepted"} 1' in place.get("/metrics")[1], "the metric")
     for address in ("/", "/nothing", "/push/v1/nothing", "/t/o/wrong"):
         assert place.get(address)[0] in (200, 401, 404), address
