@@ -9,6 +9,8 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
+from html.entities import html5
 
 from gateway.mail import personalise
 
@@ -21,11 +23,27 @@ _TAG_REST = re.compile(r"""(?:"[^"]*"|'[^']*'|[^"'>])*+>""")
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]+)\s*+(?:=\s*+(?:"([^"]*)"|'([^']*)'|([^\s"'<>`]+)))?""")
 _TEXT_URL = re.compile(r"https?://[^\s<>\"\x01]+", re.I)
 _WEB = re.compile(r"https?://[^/\s]", re.I)
-_RAW_ELEMENTS = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
+_REFERENCE = re.compile(r"&(#[0-9]+;?|#[xX][0-9a-fA-F]+;?|[a-zA-Z0-9]+;?)")
+_COMMENT_END = re.compile(r"--!?>")
+_COMMENT, _DECLARATION = "!--", "!"
+RAW_ELEMENTS = frozenset({"script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"})
 _URL_ATTRIBUTES = frozenset({"href", "src", "action", "background"})
 _LINK_ELEMENTS = frozenset({"a", "area"})
 
 _Edit = tuple[int, int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A piece of markup: ``a`` a start tag, ``/a`` an end tag, ``!--`` a comment, ``!`` a declaration.
+
+    Attributes stand between ``name_end`` and the ``>`` before ``end``.
+    """
+
+    name: str
+    start: int
+    name_end: int
+    end: int
 
 
 def mask(template: str) -> str:
@@ -46,9 +64,11 @@ def cut_html(template: str, urls: dict[str, int] | None, slot: Callable[[int], s
     """
     masked = mask(template)
     edits: list[_Edit] = []
-    for element, start, end in _tags(masked):
+    for tag in scan(masked):
+        if not tag.name[0].isalpha():
+            continue
         seen = set()
-        for found in _ATTRIBUTE.finditer(masked, start, end):
+        for found in _ATTRIBUTE.finditer(masked, tag.name_end, tag.end - 1):
             name = found[1].lower()
             group = next((g for g in (2, 3, 4) if found[g] is not None), None)
             if name in seen or group is None:
@@ -57,8 +77,8 @@ def cut_html(template: str, urls: dict[str, int] | None, slot: Callable[[int], s
             span = found.span(group)
             if name in _URL_ATTRIBUTES and ("\x00" in found[group]):
                 edits.append((*span, _with_encoded_tags(template[slice(*span)])))
-            elif name == "href" and element in _LINK_ELEMENTS and urls is not None and "\x01" not in found[group]:
-                url = re.sub(r"[\t\r\n]", "", html.unescape(template[slice(*span)])).strip()
+            elif name == "href" and tag.name in _LINK_ELEMENTS and urls is not None and "\x01" not in found[group]:
+                url = url_of(template[slice(*span)])
                 if _WEB.match(url):
                     edits.append((*span, slot(urls.setdefault(url, len(urls)))))
     return _edited(template, edits)
@@ -80,36 +100,82 @@ def cut_text(template: str, urls: dict[str, int] | None, slot: Callable[[int], s
     return _edited(template, edits)
 
 
+def url_of(value: str) -> str:
+    """The address that a browser makes of an attribute's text.
+
+    A reference without its semicolon that goes on as a word or with "=" is none: ``?a=1&copy=2`` stays as it is.
+    """
+    def resolved(reference: re.Match[str]) -> str:
+        known = reference[1].startswith("#") or reference[1] in html5
+        goes_on = not reference[1].endswith(";") and value.startswith("=", reference.end())
+        return html.unescape(reference[0]) if known and not goes_on else reference[0]
+
+    return re.sub(r"[\t\r\n]", "", _REFERENCE.sub(resolved, value)).strip().replace(" ", "%20")
+
+
+def first_attribute(markup: str, tag: Tag, name: str) -> str:
+    """The text of an attribute as it is written, empty when there is none; the first of its name counts."""
+    for found in _ATTRIBUTE.finditer(markup, tag.name_end, tag.end - 1):
+        if found[1].lower() == name:
+            return next((found[group] for group in (2, 3, 4) if found[group] is not None), "")
+    return ""
+
+
+def without_comments(template: str) -> str:
+    """The HTML with only the conditions kept of each comment, so that they still pair up."""
+    return _edited(template, [(tag.start, tag.end, _conditions(template[tag.start:tag.end]))
+                              for tag in scan(mask(template)) if tag.name == _COMMENT])
+
+
 def before_end_of_body(template: str, addition: str) -> str:
-    """The HTML with ``addition`` put before the last ``</body>``, or at its end."""
-    at = mask(template).lower().rfind("</body")
+    """The HTML with ``addition`` put before the last ``</body>`` that is no comment, or at its end."""
+    at = next((tag.start for tag in reversed(scan(mask(template))) if tag.name == "/body"), -1)
     return template + addition if at < 0 else template[:at] + addition + template[at:]
 
 
-def _tags(masked: str) -> list[tuple[str, int, int]]:
-    """Every start tag: element name, start and end of its attributes. Stops at markup that never ends."""
-    tags: list[tuple[str, int, int]] = []
-    at = masked.find("<")
+def scan(markup: str) -> list[Tag]:
+    """Every tag, comment and declaration in order, in linear time; stops at one that never ends, as browsers do.
+
+    The inside of elements such as ``<script>`` is no markup and is left out.
+    """
+    tags: list[Tag] = []
+    at = markup.find("<")
     while at >= 0:
-        end = at + 1
-        name = _TAG_NAME.match(masked, end)
-        if masked.startswith("<!--", at):
-            end = masked.find("-->", at + 4)
-            if end < 0:
+        tag = _tag_at(markup, at)
+        if tag is None:
+            at = markup.find("<", at + 1)
+            continue
+        if tag.end < 0:
+            break
+        tags.append(tag)
+        at = tag.end
+        if tag.name in RAW_ELEMENTS:
+            closing = re.compile(f"</{tag.name}", re.I).search(markup, at)
+            if not closing:
                 break
-        elif name:
-            rest = _TAG_REST.match(masked, name.end())
-            if not rest:
-                break
-            element, end = name[0].lower(), rest.end()
-            tags.append((element, name.end(), end - 1))
-            if element in _RAW_ELEMENTS:
-                closing = re.compile(f"</{element}", re.I).search(masked, end)
-                if not closing:
-                    break
-                end = closing.end()
-        at = masked.find("<", end)
+            at = closing.start()
+        at = markup.find("<", at)
     return tags
+
+
+def _tag_at(markup: str, at: int) -> Tag | None:
+    """What begins with the ``<`` at this place; None: text. Its end is -1 when there is none."""
+    if markup.startswith("<!--", at):
+        closing = _COMMENT_END.search(markup, at + 2)
+        return Tag(_COMMENT, at, at, closing.end() if closing else -1)
+    slash = "/" if markup.startswith("/", at + 1) else ""
+    name = _TAG_NAME.match(markup, at + 1 + len(slash))
+    if name:
+        rest = _TAG_REST.match(markup, name.end())
+        return Tag(slash + name[0].lower(), at, name.end(), rest.end() if rest else -1)
+    if markup.startswith(("!", "?", "/"), at + 1):
+        return Tag(_DECLARATION, at, at, markup.find(">", at) + 1 or -1)
+    return None
+
+
+def _conditions(text: str) -> str:
+    """The ``{% %}`` of a text without anything else."""
+    return "".join(atom[0] for atom in _ATOM.finditer(text) if atom[0].startswith("{%"))
 
 
 def _with_encoded_tags(url: str) -> str:

@@ -156,8 +156,9 @@ def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, k
     """Parses and checks a mailing once. Raises ``GatewayError`` INVALID_VALUE, INVALID_CHARACTER or INVALID_EMAIL
     with the field (``subject``, ``html``, ``text``, ``fromAddress``, ``replyTo``) and the line of the fault.
 
-    ``list_id``: a name for List-Id such as ``news.example.org``. A part without ``{{ unsubscribe_url }}`` gets a
-    line with the link at its end. ``keys`` sign the tokens: pin them to the key of the instance (SEND-23).
+    ``list_id``: a name for List-Id such as ``news.example.org``. A part that does not show ``{{ unsubscribe_url }}`` to
+    everybody gets a line with the link at its end. ``keys`` sign the tokens: pin them to the key of the instance
+    (SEND-23).
     """
     for name, value in (("subject", content.subject), ("html", content.html)):
         if not value.strip():
@@ -222,7 +223,7 @@ def _click_href(public_url: str) -> str:
 
 
 def _tracked_html(html: str, urls: dict[str, int] | None, public_url: str, track_opens: bool) -> str:
-    if not _mentions(html, UNSUBSCRIBE_URL, "html"):
+    if UNSUBSCRIBE_URL not in personalise.always_named(links.without_comments(html), "html"):
         html = links.before_end_of_body(html, HTML_FOOTER)
     html = links.cut_html(html, urls, lambda number: f"{_click_href(public_url)}{{{{ {_click_slot(number)} }}}}")
     if track_opens:
@@ -233,13 +234,9 @@ def _tracked_html(html: str, urls: dict[str, int] | None, public_url: str, track
 
 
 def _tracked_text(text: str, urls: dict[str, int] | None, public_url: str) -> str:
-    if not _mentions(text, UNSUBSCRIBE_URL, "text"):
+    if UNSUBSCRIBE_URL not in personalise.always_named(text, "text"):
         text = text.rstrip("\n") + TEXT_FOOTER
     return links.cut_text(text, urls, lambda number: f"{_click_href(public_url)}{{{{ {_click_slot(number)} }}}}")
-
-
-def _mentions(template: str, tag: str, field_name: str) -> bool:
-    return tag in personalise.compile_template(template, TEXT, field_name).names
 
 
 def _head(content: MailingContent) -> bytes:

@@ -61,6 +61,12 @@ def merge_tags(source: str, field: str = "text") -> set[str]:
     return _names(_checked(source, TEXT, field)) - SPECIAL_TAGS
 
 
+def always_named(source: str, field: str) -> set[str]:
+    """The merge tags that no condition can hide. Raises as ``compile_template``."""
+    tree = _checked(source, TEXT, field)
+    return {name for node in tree.body if isinstance(node, nodes.Output) for name in _names(node)}
+
+
 def compile_pieces(source: str, kind: str, field: str) -> Template:
     """As ``compile_template`` for a source that our own steps have worked on, rendering to quoted-printable.
 
@@ -144,7 +150,7 @@ def _compiled(tree: nodes.Template, kind: str) -> Template:
     return Template(frozenset(_names(tree)), _environment(kind).from_string(tree))
 
 
-def _names(tree: nodes.Template) -> set[str]:
+def _names(tree: nodes.Node) -> set[str]:
     return {node.name for node in tree.find_all(nodes.Name)}
 
 

@@ -103,13 +103,15 @@ def test_hostile_markup_changes_nothing_but_links(source):
 
 
 @pytest.mark.parametrize("unit", [
-    "<a ", "<!--", "<script>", '<a href="', "<a href='x' ", "https://", "<", "{ ", "<a x=y ", "https://x(", "https://x)"])
+    "<a ", "<!--", "<script>", '<a href="', "<a href='x' ", "https://", "<", "{ ", "<a x=y ", "https://x(", "https://x)",
+    "<![", "<?", "</", "&#", "<td> </td>", "<a href=https://x>https://x</a>", "<br> ", "<div> <b>"])
 def test_hostile_markup_takes_no_long_time(unit):
     """Linear in the length, so that nobody stops the server with a mailing."""
     source = unit * (400_000 // len(unit))
     started = time.process_time()
     cut(source)
     cut(source, links.cut_text)
+    plaintext.from_html(source)
     assert time.process_time() - started < 5
 
 
@@ -136,6 +138,56 @@ def test_html_as_text(source, expected):
     """SEND-41: a text part made from the HTML, with its links shown."""
     assert plaintext.from_html(source) == expected
     compile_template(expected, TEXT)
+
+
+@pytest.mark.parametrize(("source", "expected"), [
+    ('<a href="https://x.org/1">https://x.org/1</a><a href="https://x.org/2">two</a>tail',
+     "https://x.org/1 two (https://x.org/2) tail\n"),
+    ('see<a href="https://x.org/1">https://x.org/1</a>and', "see https://x.org/1 and\n"),
+    ('<a href="https://x.org/1"><img src="a"></a><a href="https://x.org/2"><img src="b"></a>',
+     "https://x.org/1 https://x.org/2\n"),
+    ('https://x.org/1<a href="https://x.org/2">two</a>', "https://x.org/1 two (https://x.org/2)\n"),
+    ('(<a href="https://x.org/1">https://x.org/1</a>), <a href="https://x.org/2">two</a>.',
+     "(https://x.org/1), two (https://x.org/2).\n"),
+    ('<a href="https://x.org/1">one<p>x</p><a href="https://x.org/2">two', "one\n\nx\n\n(https://x.org/1) two (https://x.org/2)\n"),
+])
+def test_an_address_never_runs_into_its_neighbour(source, expected):
+    """SEND-41, SEND-46: what stands beside a link in the HTML cannot become part of its address in the text."""
+    assert plaintext.from_html(source) == expected
+    assert set(cut(expected, links.cut_text)[1]) >= set(cut(source)[1])
+
+
+@pytest.mark.parametrize(("attribute", "url"), [
+    ("https://x.org/?a=1&amp;b=2&copy=3&lang=de#f", "https://x.org/?a=1&b=2&copy=3&lang=de#f"),
+    ("https://x.org/?q=&#228;&#xe4;&auml;", "https://x.org/?q=\u00e4\u00e4\u00e4"),
+    ("https://x.org/a b\n c", "https://x.org/a%20b%20c"),
+    ("https://x.org/&notit;&copyx", "https://x.org/&notit;&copyx"),
+])
+def test_an_address_is_what_a_browser_makes_of_it(attribute, url):
+    """SEND-46: a click goes where the link said; the text part says the same."""
+    assert cut(f'<a href="{attribute}">x</a>')[1] == [url]
+    assert plaintext.from_html(f'<a href="{attribute}">x</a>') == f"x ({url})\n"
+
+
+@pytest.mark.parametrize(("source", "urls", "text"), [
+    ('<!--[if mso]><a href="https://x.org/m">m</a><![endif]--><a href="https://x.org/1">x</a>',
+     ["https://x.org/1"], "x (https://x.org/1)\n"),
+    ('<!--[if !mso]><!--><a href="https://x.org/1">x</a><!--<![endif]-->', ["https://x.org/1"], "x (https://x.org/1)\n"),
+    ('<!--><a href="https://x.org/1">x</a>', ["https://x.org/1"], "x (https://x.org/1)\n"),
+    ('<!-- a --!><a href="https://x.org/1">x</a>', ["https://x.org/1"], "x (https://x.org/1)\n"),
+    ('<a href="https://x.org/1" href="https://x.org/2">x</a>', ["https://x.org/1"], "x (https://x.org/1)\n"),
+    ("<head><style>p{}</style><body>x", [], "x\n"),
+    ("a<!-- {% if A %} -->b<!-- {% endif %} -->", [], "a{% if A %}b{% endif %}\n"),
+])
+def test_both_parts_read_markup_as_a_browser_does(source, urls, text):
+    """SEND-39, SEND-41: comments, conditional ones too, attributes that come twice, a head without its end."""
+    assert cut(source)[1] == urls
+    assert plaintext.from_html(source) == text
+
+
+def test_the_end_of_the_body_is_no_comment():
+    """SEND-42: the unsubscribe link must be seen."""
+    assert links.before_end_of_body("<body>x</body><!-- </body> -->", "+") == "<body>x+</body><!-- </body> -->"
 
 
 @given(st.text("<>/apbr&;#12x {}%\"'=!-", max_size=100))

@@ -264,3 +264,15 @@ def test_building_keeps_nothing():
         assert tracemalloc.get_traced_memory()[0] - before < 200_000
     finally:
         tracemalloc.stop()
+
+
+@pytest.mark.parametrize("html", [
+    "<p>x</p>", "<p>x</p><!-- {{ unsubscribe_url }} -->",
+    '{% if A %}<a href="{{ unsubscribe_url }}">Leave</a>{% endif %}<p>x</p>',
+    "<body><p>x</p></body><!-- </body> -->"])
+def test_everybody_sees_a_way_out(html):
+    """SEND-42, ID-43: a link in a comment or under a condition does not replace the one that everybody gets."""
+    message = parsed(compiled(html=html).build(recipient(), NOW))
+    for part in message.iter_parts():
+        seen = re.sub("<!--.*?-->", "", part.get_content(), flags=re.S)
+        assert "/u/" in seen, part.get_content_type()
