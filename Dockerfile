@@ -26,6 +26,7 @@ COPY --from=build /opt/gateway /opt/gateway
 ENV PATH=/opt/gateway/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
+    MALLOC_ARENA_MAX=2 \
     GATEWAY_DATA_DIR=/var/lib/gateway
 USER 10001:10001
 WORKDIR /var/lib/gateway
