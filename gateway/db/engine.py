@@ -54,13 +54,28 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def begin(engine: Engine) -> Iterator[Connection]:
+def begin(engine: Engine, wait_s: float = BUSY_TIMEOUT_S) -> Iterator[Connection]:
     """A write transaction: commits on success, rolls back on error. On SQLite it is the only writer.
 
-    Raises :class:`GatewayError` ``UNAVAILABLE`` when the store stays busy or cannot be reached.
+    Raises :class:`GatewayError` ``UNAVAILABLE`` when the store cannot be reached, or (SQLite) other writers keep it
+    busy for ``wait_s``.
     """
-    with _translated(), engine.connect() as connection, connection.begin():
+    with _translated(), engine.connect() as connection, _patience(connection, wait_s), connection.begin():
         yield connection
+
+
+@contextmanager
+def _patience(connection: Connection, wait_s: float) -> Iterator[None]:
+    """Lets this SQLite connection wait another time for the lock than connections usually do."""
+    if wait_s == BUSY_TIMEOUT_S or is_postgresql(connection):
+        yield
+        return
+    raw = connection.connection.driver_connection
+    raw.execute(f"PRAGMA busy_timeout={int(wait_s * 1000)}")
+    try:
+        yield
+    finally:
+        raw.execute(f"PRAGMA busy_timeout={int(BUSY_TIMEOUT_S * 1000)}")
 
 
 @contextmanager
@@ -80,7 +95,7 @@ def feed(engine: Engine) -> Iterator[Connection]:
     """A transaction to read a feed in, whose upper bound no running transaction can undercut (SOAP-70).
 
     SQLite: the write lock, so nobody else is writing. PostgreSQL: read committed, so that rows are read
-    with a newer snapshot than the horizon was (:func:`gateway.db.queries.horizon.upper_bound`).
+    with a newer snapshot than the horizon was (:func:`gateway.db.queries.feeds.upper_bound`).
     """
     if engine.dialect.name == "sqlite":
         with begin(engine) as connection:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any, TypeVar
 
 from gateway.clock import UTC, instant
-from gateway.db.queries import horizon
+from gateway.db.queries import feeds
 from gateway.db.unit import Unit
 from gateway.domain.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, TOKEN_DAYS, Page, PageRequest, Window
 from gateway.domain.tokens import seal, unseal
@@ -36,7 +36,7 @@ def open_window(unit: Unit, operation: str, wanted: Any, request: PageRequest) -
             raise GatewayError("INVALID_TOKEN", "The page token is damaged, expired or belongs to another query. "
                                                 "Start again without a token.", field="pageToken")
         return Window(size, since, _moment(payload["u"]), (_moment(payload["t"]), int(payload["i"])))
-    upper = horizon.upper_bound(unit.connection, unit.now)
+    upper = feeds.upper_bound(unit.connection, unit.now)
     return Window(size, since, upper if until is None else min(until, upper), None)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import event, instance
+from gateway.db.queries.feeds import in_window
 from gateway.domain.events import EventFilter, EventView, NewEvent
 from gateway.domain.paging import Window
 
@@ -39,18 +40,10 @@ def _insert(postgres: bool) -> sa.Insert:
 
 def find(connection: Connection, brand_id: int, wanted: EventFilter, window: Window) -> list[EventView]:
     """Events of the brand in (recorded, id) order, at most ``window.size + 1`` of them."""
-    query = (
-        sa.select(event, instance.c.mailing_id)
-        .select_from(event.outerjoin(instance, event.c.instance_id == instance.c.id))
-        .where(event.c.brand_id == brand_id, event.c.recorded_at < window.upper)
-        .order_by(event.c.recorded_at, event.c.id).limit(window.size + 1)
-    )
-    if window.since is not None:
-        query = query.where(event.c.recorded_at >= window.since)
-    if window.after is not None:
-        at, row_id = window.after
-        query = query.where(sa.or_(event.c.recorded_at > at,
-                                   sa.and_(event.c.recorded_at == at, event.c.id > row_id)))
+    query = (sa.select(event, instance.c.mailing_id)
+             .select_from(event.outerjoin(instance, event.c.instance_id == instance.c.id))
+             .where(event.c.brand_id == brand_id))
+    query = in_window(query, window, event.c.recorded_at, event.c.id)
     if wanted.types:
         query = query.where(event.c.type.in_(wanted.types))
     if wanted.instance_id is not None:

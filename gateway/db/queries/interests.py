@@ -12,6 +12,7 @@ from gateway.db.models.accounts import integration
 from gateway.db.models.subscribers import interest, interest_opt_out, membership, subscriber
 from gateway.db.queries import status
 from gateway.db.queries.bulk import among
+from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import InterestView
 
@@ -38,13 +39,8 @@ def find(connection: Connection, brand_id: int, window: Window, *, name: str | N
     t = interest.c
     query = (sa.select(t.id, t.name, t.description, t.public, integration.c.name.label("integration"), t.created_at)
              .select_from(interest.outerjoin(integration, integration.c.id == t.integration_id))
-             .where(t.brand_id == brand_id, t.created_at < window.upper)
-             .order_by(t.created_at, t.id).limit(window.size + 1))
-    if window.since is not None:
-        query = query.where(t.created_at >= window.since)
-    if window.after is not None:
-        at, row_id = window.after
-        query = query.where(sa.or_(t.created_at > at, sa.and_(t.created_at == at, t.id > row_id)))
+             .where(t.brand_id == brand_id))
+    query = in_window(query, window, t.created_at, t.id)
     if name is not None:
         query = query.where(t.name == name)
     if public is not None:

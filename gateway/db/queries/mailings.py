@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import mailing, mailing_interest
 from gateway.db.models.subscribers import field, interest
+from gateway.db.queries.feeds import in_window
 from gateway.domain.mailing import MailingDraft, MailingFilter
 from gateway.domain.paging import Window
 
@@ -75,13 +76,7 @@ def get(connection: Connection, brand_id: int, mailing_id: int, *, lock: bool = 
 def find(connection: Connection, brand_id: int, wanted: MailingFilter, window: Window) -> list[StoredMailing]:
     """Mailings of the brand in (created, id) order, at most ``window.size + 1`` of them."""
     t = mailing.c
-    query = (sa.select(mailing).where(t.brand_id == brand_id, t.created_at < window.upper)
-             .order_by(t.created_at, t.id).limit(window.size + 1))
-    if window.since is not None:
-        query = query.where(t.created_at >= window.since)
-    if window.after is not None:
-        at, row_id = window.after
-        query = query.where(sa.or_(t.created_at > at, sa.and_(t.created_at == at, t.id > row_id)))
+    query = in_window(sa.select(mailing).where(t.brand_id == brand_id), window, t.created_at, t.id)
     if wanted.state is not None:
         query = query.where(t.state == wanted.state)
     if wanted.name is not None:

@@ -21,6 +21,7 @@ from gateway.db.models.subscribers import (
 )
 from gateway.db.queries import status
 from gateway.db.queries.bulk import among
+from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.people import Document
 from gateway.domain.records import MembershipView, SubscriberFilter
@@ -63,13 +64,7 @@ def find(connection: Connection, brand_id: int, wanted: SubscriberFilter, integr
          window: Window) -> list[SubscriberRow]:
     """Live subscribers in (changed, id) order, at most ``window.size + 1``; ``wanted.email`` is normalised."""
     t = subscriber.c
-    query = (_select(brand_id).where(t.merged_into.is_(None), t.changed_at < window.upper)
-             .order_by(t.changed_at, t.id).limit(window.size + 1))
-    if window.since is not None:
-        query = query.where(t.changed_at >= window.since)
-    if window.after is not None:
-        at, row_id = window.after
-        query = query.where(sa.or_(t.changed_at > at, sa.and_(t.changed_at == at, t.id > row_id)))
+    query = in_window(_select(brand_id).where(t.merged_into.is_(None)), window, t.changed_at, t.id)
     if wanted.email is not None:
         query = query.where(t.email == wanted.email)
     if wanted.remote_id is not None:

@@ -13,6 +13,7 @@ from sqlalchemy.engine import Connection
 from gateway.db.engine import is_postgresql
 from gateway.db.models.imports import decision, upload
 from gateway.db.models.subscribers import field
+from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import FAILED as ROW_FAILED
 from gateway.domain.upload import QUEUED, RUNNING, JobFilter, RowError
@@ -59,14 +60,11 @@ def count_open(connection: Connection, brand_id: int, actor: str) -> int:
 
 def find(connection: Connection, brand_id: int, wanted: JobFilter, window: Window) -> Sequence[sa.Row]:
     """Bulk imports of the brand in (queued, id) order, at most ``window.size + 1`` of them."""
-    query = sa.select(upload).where(upload.c.brand_id == brand_id, _BULK, upload.c.queued_at < window.upper)
-    if window.since is not None:
-        query = query.where(upload.c.queued_at >= window.since)
-    if window.after is not None:
-        query = query.where(_later(window.after))
+    t = upload.c
+    query = in_window(sa.select(upload).where(t.brand_id == brand_id, _BULK), window, t.queued_at, t.id)
     if wanted.state is not None:
-        query = query.where(upload.c.state == wanted.state)
-    return connection.execute(query.order_by(upload.c.queued_at, upload.c.id).limit(window.size + 1)).all()
+        query = query.where(t.state == wanted.state)
+    return connection.execute(query).all()
 
 
 def row_errors(connection: Connection, brand_id: int, upload_id: int, window: Window) -> list[RowError]:
@@ -144,11 +142,6 @@ def known_fields(connection: Connection, brand_id: int) -> dict[str, str]:
     """Folded name -> name of the brand's fields."""
     return {row.folded: row.name for row in connection.execute(
         sa.select(field.c.folded, field.c.name).where(field.c.brand_id == brand_id))}
-
-
-def _later(after: tuple[dt.datetime, int]) -> sa.ColumnElement[bool]:
-    at, row_id = after
-    return sa.or_(upload.c.queued_at > at, sa.and_(upload.c.queued_at == at, upload.c.id > row_id))
 
 
 def _free(now: dt.datetime) -> sa.ColumnElement[bool]:

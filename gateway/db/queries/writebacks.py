@@ -14,14 +14,18 @@ from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.db.models.sync import writeback
 from gateway.db.queries.bulk import among
 from gateway.db.queries.events import insert_or_ignore
+from gateway.db.queries.feeds import in_window
 from gateway.domain import writeback as rules
 from gateway.domain.paging import Window
 from gateway.domain.writeback import WritebackFilter, WritebackView
 
 
 def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
-        kinds: Sequence[str], except_integration_id: int | None, now: dt.datetime) -> list[int]:
-    """Writes one row per live remote key at the address (ID-53, ID-59); answers the integration of each new row.
+        kinds: Sequence[str], subscriber_ids: Sequence[int], except_integration_id: int | None,
+        now: dt.datetime) -> list[int]:
+    """Writes one row per live remote key at the address, or of these records wherever they are (ID-53, ID-59).
+
+    Answers the integration of each new row.
 
     Only integrations of ``kinds`` get rows. A key that has a row of this event already gets no second one,
     and an event older than 30 days gets none (ID-58).
@@ -37,7 +41,8 @@ def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, emai
         .join(subscriber, subscriber.c.id == remote_key.c.subscriber_id)
         .join(integration, integration.c.id == remote_key.c.integration_id)
         .join(event, event.c.id == event_id)
-        .where(subscriber.c.brand_id == brand_id, subscriber.c.email == email, subscriber.c.merged_into.is_(None),
+        .where(subscriber.c.brand_id == brand_id, subscriber.c.merged_into.is_(None),
+               sa.or_(subscriber.c.email == email, subscriber.c.id.in_(subscriber_ids)),
                remote_key.c.brand_id == brand_id, remote_key.c.ended_at.is_(None), integration.c.kind.in_(kinds),
                event.c.brand_id == brand_id, event.c.occurred_at > now - rules.MAX_AGE)
         .order_by(remote_key.c.id))
@@ -52,13 +57,7 @@ def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, emai
 def find(connection: Connection, brand_id: int, wanted: WritebackFilter, window: Window) -> list[WritebackView]:
     """Writebacks of the brand in (created, id) order, at most ``window.size + 1`` of them."""
     t = writeback.c
-    query = (sa.select(writeback).where(t.brand_id == brand_id, t.created_at < window.upper)
-             .order_by(t.created_at, t.id).limit(window.size + 1))
-    if window.since is not None:
-        query = query.where(t.created_at >= window.since)
-    if window.after is not None:
-        at, row_id = window.after
-        query = query.where(sa.or_(t.created_at > at, sa.and_(t.created_at == at, t.id > row_id)))
+    query = in_window(sa.select(writeback).where(t.brand_id == brand_id), window, t.created_at, t.id)
     if wanted.integration_id is not None:
         query = query.where(t.integration_id == wanted.integration_id)
     if wanted.state is not None:
