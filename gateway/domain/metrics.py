@@ -127,7 +127,7 @@ def summarise(*, mailing_id: int, instance_ids: tuple[int, ...], as_of: dt.datet
     sent = by_state[delivery.ACCEPTED] + by_state[delivery.REFUSED] + by_state[delivery.EXPIRED]
     notes = []
     if events.implied_opens:
-        notes.append(f"{events.implied_opens} recipients clicked without an open being seen; each counts as one open.")
+        notes.append(f"Clicked without an open being seen, each counted as one open: {events.implied_opens}.")
     if by_state[delivery.IN_DOUBT]:
         notes.append(NOTE_DOUBT)
     return Report(

@@ -62,12 +62,12 @@ class Gateway:
     on_close: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
-    def unit(self, actor: Actor) -> Iterator[Unit]:
+    def unit(self, actor: Actor, wait_s: float = db_engine.BUSY_TIMEOUT_S) -> Iterator[Unit]:
         """A write transaction: commits on success, rolls back on any error, then rings.
 
-        Raises ``UNAVAILABLE`` when the store is busy or away.
+        Raises ``UNAVAILABLE`` when the store is away, or stays busy for ``wait_s``.
         """
-        with db_engine.begin(self.engine) as connection:
+        with db_engine.begin(self.engine, wait_s) as connection:
             unit = Unit(connection, actor, self.clock(), self.settings, self.keys)
             yield unit
             if unit.rings and self.doorbell.transactional:

@@ -26,6 +26,8 @@ from gateway.services.gateway import Gateway
 log = logging.getLogger("gateway.services")
 
 MAX_AGENT = 300
+HIT_WAIT_S = 3.0
+"""A person waits for the answer to a hit: the store gets no more time than that (SEND-47)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,7 @@ def _page(unit: Unit, token: Token) -> UnsubscribePage | None:
 def _record_hit(gateway: Gateway, token: Token, kind: str, hit: Hit, url: str | None = None) -> None:
     """Every hit is one event; the one place where an error is only logged, for nobody waits for these figures."""
     try:
-        with gateway.unit(_recipient(token)) as unit:
+        with gateway.unit(_recipient(token), HIT_WAIT_S) as unit:
             delivery = deliveries.get(unit.connection, unit.brand_id, token.delivery_id)
             if delivery is not None:
                 _store_hit(unit, delivery, token, kind, hit, url)

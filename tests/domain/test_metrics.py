@@ -47,7 +47,7 @@ def test_notes():
     """Section 8: what a reader must know stands in the notes."""
     events = EventCounts(opens=HitCounts(3, 3), clicks=HitCounts(1, 1), implied_opens=1)
     found = report([DeliveryCount("in_doubt", None, None, 1)], events)
-    assert len(found.notes) == 2 and "clicked without" in found.notes[0] and "doubt" in found.notes[1]
+    assert len(found.notes) == 2 and "Clicked without" in found.notes[0] and "doubt" in found.notes[1]
     assert report([]).notes == ()
 
 
