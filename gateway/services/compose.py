@@ -68,11 +68,15 @@ def prepare(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:
 
 
 def warnings(unit: Unit, prepared: Prepared) -> tuple[Problem, ...]:
-    """What the author should look at: merge tags that no field of the brand has (SEND-40)."""
+    """What the author should look at: merge tags that no field of the brand has, or where none is filled (SEND-40)."""
     known = mailings.field_names(unit.connection, unit.brand_id)
     unknown = sorted(prepared.compiled.merge_tags - known.keys() - BUILT_IN_TAGS)
-    return tuple(Problem("FIELD_UNKNOWN", f"There is no field '{name}'; its merge tag stays empty. "
-                                          "Correct the tag, or import values for it.", name) for name in unknown)
+    found = [Problem("FIELD_UNKNOWN", f"There is no field '{name}'; its merge tag stays empty. "
+                                      "Correct the tag, or import values for it.", name) for name in unknown]
+    if "{{" in (prepared.draft.from_name or ""):
+        found.append(Problem("INVALID_VALUE", "fromName is sent as it is written: merge tags are filled in subject, "
+                                              "html and text only. Take them out.", "fromName"))
+    return tuple(found)
 
 
 def prepare_view(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:

@@ -231,3 +231,11 @@ def test_foreign_ids_are_not_found(house):
                       (mailings.preview, (mailing_id,)), (mailings.send, (mailing_id,)),
                       (mailings.cancel, (instance_id,)), (mailings.get_instance, (instance_id,))):
         assert refused(house, act, *args, actor=other)[0] == "NOT_FOUND"
+
+
+def test_a_merge_tag_in_the_senders_name_is_warned_of(house):
+    """SEND-40: it would be sent as it is written; the author is told at creation."""
+    house.add_interest("News")
+    with house.unit() as unit:
+        made = mailings.create(unit, house.draft(from_name="{{ FirstName }}'s office"))
+    assert ("INVALID_VALUE", "fromName") in [(warning.code, warning.field) for warning in made.warnings]
