@@ -56,11 +56,12 @@ def atoms(template: str, replace: Callable[[str], str]) -> str:
     return _ATOM.sub(lambda atom: replace(atom[0]), template)
 
 
-def cut_html(template: str, urls: dict[str, int] | None, slot: Callable[[int], str]) -> str:
+def cut_html(template: str, urls: dict[str, int] | None, slot: Callable[[int], str], *, frozen: bool = False) -> str:
     """The HTML with each http(s) link of ``<a>`` and ``<area>`` replaced by ``slot(number)``.
 
-    ``urls`` gives each URL its number and grows; None tracks nothing. A link with a merge tag keeps its place
-    and gets its values percent-encoded (SEND-40). ``mailto:``, ``tel:`` and anchors stay as they are.
+    ``urls`` gives each URL its number and grows, or, ``frozen``, leaves others as they are; None tracks nothing. A link
+    with a merge tag keeps its place and gets its values percent-encoded (SEND-40). ``mailto:``, ``tel:`` and anchors
+    stay as they are.
     """
     masked = mask(template)
     edits: list[_Edit] = []
@@ -79,12 +80,13 @@ def cut_html(template: str, urls: dict[str, int] | None, slot: Callable[[int], s
                 edits.append((*span, _with_encoded_tags(template[slice(*span)])))
             elif name == "href" and tag.name in _LINK_ELEMENTS and urls is not None and "\x01" not in found[group]:
                 url = url_of(template[slice(*span)])
-                if _WEB.match(url):
-                    edits.append((*span, slot(urls.setdefault(url, len(urls)))))
+                number = _number(url, urls, frozen)
+                if number is not None:
+                    edits.append((*span, slot(number)))
     return _edited(template, edits)
 
 
-def cut_text(template: str, urls: dict[str, int] | None, slot: Callable[[int], str]) -> str:
+def cut_text(template: str, urls: dict[str, int] | None, slot: Callable[[int], str], *, frozen: bool = False) -> str:
     """The text with each plain http(s) URL replaced by ``slot(number)``; otherwise as :func:`cut_html`."""
     masked = mask(template)
     edits: list[_Edit] = []
@@ -95,8 +97,8 @@ def cut_text(template: str, urls: dict[str, int] | None, slot: Callable[[int], s
             continue
         if "\x00" in found[0]:
             edits.append((found.start(), end, _with_encoded_tags(url)))
-        elif urls is not None:
-            edits.append((found.start(), end, slot(urls.setdefault(url, len(urls)))))
+        elif urls is not None and (number := _number(url, urls, frozen)) is not None:
+            edits.append((found.start(), end, slot(number)))
     return _edited(template, edits)
 
 
@@ -131,6 +133,13 @@ def before_end_of_body(template: str, addition: str) -> str:
     """The HTML with ``addition`` put before the last ``</body>`` that is no comment, or at its end."""
     at = next((tag.start for tag in reversed(scan(mask(template))) if tag.name == "/body"), -1)
     return template + addition if at < 0 else template[:at] + addition + template[at:]
+
+
+def _number(url: str, urls: dict[str, int], frozen: bool) -> int | None:
+    """The number of a link, None for one that is not tracked."""
+    if not _WEB.match(url):
+        return None
+    return urls.get(url) if frozen else urls.setdefault(url, len(urls))
 
 
 def scan(markup: str) -> list[Tag]:

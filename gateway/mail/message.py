@@ -7,7 +7,7 @@ import functools
 import hashlib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import format_datetime
 from urllib.parse import urlsplit
@@ -152,13 +152,15 @@ class CompiledMailing:
                 f"\r\n--{boundary}--\r\n").encode("ascii")
 
 
-def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, keys: Keys) -> CompiledMailing:
+def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, keys: Keys,
+                    frozen_links: Sequence[str] | None = None) -> CompiledMailing:
     """Parses and checks a mailing once. Raises ``GatewayError`` INVALID_VALUE, INVALID_CHARACTER or INVALID_EMAIL
     with the field (``subject``, ``html``, ``text``, ``fromAddress``, ``replyTo``) and the line of the fault.
 
     ``list_id``: a name for List-Id such as ``news.example.org``. A part that does not show ``{{ unsubscribe_url }}`` to
     everybody gets a line with the link at its end. ``keys`` sign the tokens: pin them to the key of the instance
-    (SEND-23).
+    (SEND-23). ``frozen_links``: the instance's table, which decides the numbers; a link that is not in it is not
+    tracked (SEND-46).
     """
     for name, value in (("subject", content.subject), ("html", content.html)):
         if not value.strip():
@@ -169,9 +171,10 @@ def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, k
     text = _line_ends(content.text) if content.text.strip() else _made_text(html)
     asked |= personalise.merge_tags(text, "text")
 
-    urls: dict[str, int] | None = {} if content.track_clicks else None
-    html = _tracked_html(html, urls, public_url, content.track_opens)
-    text = _tracked_text(text, urls, public_url)
+    urls = {url: number for number, url in enumerate(frozen_links or ())} if content.track_clicks else None
+    frozen = frozen_links is not None
+    html = _tracked_html(html, urls, frozen, public_url, content.track_opens)
+    text = _tracked_text(text, urls, frozen, public_url)
     boundary = "=_" + hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()[:24]  # "=_" is in no such body
     return CompiledMailing(
         links=tuple(urls or ()), merge_tags=frozenset(asked), text_made=not content.text.strip(), keys=keys,
@@ -218,14 +221,16 @@ def _made_text(html: str) -> str:
     return text
 
 
-def _click_href(public_url: str) -> str:
-    return public_url + tokens.path(Token(Kind.CLICK, 0, 0), "")
+def _click_link(public_url: str) -> Callable[[int], str]:
+    """Number of a link -> what stands in the template in its place."""
+    start = public_url + tokens.path(Token(Kind.CLICK, 0, 0), "")
+    return lambda number: f"{start}{{{{ {_click_slot(number)} }}}}"
 
 
-def _tracked_html(html: str, urls: dict[str, int] | None, public_url: str, track_opens: bool) -> str:
+def _tracked_html(html: str, urls: dict[str, int] | None, frozen: bool, public_url: str, track_opens: bool) -> str:
     if UNSUBSCRIBE_URL not in personalise.always_named(links.without_comments(html), "html"):
         html = links.before_end_of_body(html, HTML_FOOTER)
-    html = links.cut_html(html, urls, lambda number: f"{_click_href(public_url)}{{{{ {_click_slot(number)} }}}}")
+    html = links.cut_html(html, urls, _click_link(public_url), frozen=frozen)
     if track_opens:
         pixel = (f'<img src="{public_url}{tokens.path(Token(Kind.OPEN, 0, 0), "")}{{{{ {_OPEN_SLOT} }}}}" width="1" '
                  'height="1" alt="" style="border:0">\n')
@@ -233,10 +238,10 @@ def _tracked_html(html: str, urls: dict[str, int] | None, public_url: str, track
     return html.rstrip("\n") + "\n"
 
 
-def _tracked_text(text: str, urls: dict[str, int] | None, public_url: str) -> str:
+def _tracked_text(text: str, urls: dict[str, int] | None, frozen: bool, public_url: str) -> str:
     if UNSUBSCRIBE_URL not in personalise.always_named(text, "text"):
         text = text.rstrip("\n") + TEXT_FOOTER
-    return links.cut_text(text, urls, lambda number: f"{_click_href(public_url)}{{{{ {_click_slot(number)} }}}}")
+    return links.cut_text(text, urls, _click_link(public_url), frozen=frozen)
 
 
 def _head(content: MailingContent) -> bytes:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.db.queries import mailings
+from gateway.db.queries import deliveries, mailings
 from gateway.db.unit import Unit
 from gateway.domain.delivery import Claimed
 from gateway.domain.mailing import MailingDraft
@@ -48,12 +48,12 @@ class Prepared:
 
     @property
     def links(self) -> tuple[str, ...]:
-        """The tracked links by number; the same content always gives the same numbers (SEND-46)."""
+        """The tracked links by number (SEND-46)."""
         return self.compiled.links
 
 
-def prepare(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:
-    """Compiles a mailing once for all its recipients.
+def prepare(unit: Unit, draft: MailingDraft, instance_id: int, *, frozen: bool = False) -> Prepared:
+    """Compiles a mailing once for all its recipients; ``frozen``: with the links of the instance, whose numbers stand.
 
     Raises ``INVALID_VALUE``, ``INVALID_CHARACTER`` or ``INVALID_EMAIL`` naming the field at fault.
     """
@@ -62,7 +62,8 @@ def prepare(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:
         reply_to=draft.reply_to or "", html=draft.html, text=draft.text or "", track_opens=draft.track_opens,
         track_clicks=draft.track_clicks)
     public_url = unit.settings.public_url
-    compiled = compile_mailing(content, public_url=public_url, keys=unit.keys,
+    links = deliveries.link_urls(unit.connection, unit.brand_id, instance_id) if frozen else None
+    compiled = compile_mailing(content, public_url=public_url, keys=unit.keys, frozen_links=links,
                                list_id=f"brand-{unit.brand_id}.{mail_domain(public_url)}")
     return Prepared(unit.brand_id, instance_id, draft, compiled, unit.now)
 
@@ -80,8 +81,8 @@ def warnings(unit: Unit, prepared: Prepared) -> tuple[Problem, ...]:
 
 
 def prepare_view(unit: Unit, draft: MailingDraft, instance_id: int) -> Prepared:
-    """As :func:`prepare`, without the open pixel: looking at the message in a browser is no open of the mail."""
-    return prepare(unit, replace(draft, track_opens=False), instance_id)
+    """As :func:`prepare` of a frozen instance, without the open pixel: looking at it in a browser is no open."""
+    return prepare(unit, replace(draft, track_opens=False), instance_id, frozen=True)
 
 
 def view(prepared: Prepared, claimed: Claimed, values: Mapping[str, str]) -> str:

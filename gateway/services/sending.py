@@ -123,7 +123,7 @@ def _send(gateway: Gateway, actor: Actor, instance_id: int, pace: Pace) -> LaneE
                 or deliveries.held_until(unit.connection, instance_id, unit.now))
         if mailing is None or not ready or busy:
             return LaneEnd()
-        prepared = compose.prepare(unit, mailing.draft, instance_id)
+        prepared = compose.prepare(unit, mailing.draft, instance_id, frozen=True)
     number = pace.connections if ready > pace.batch else 1
     commits = Commits(gateway, actor)
     return _run_lanes([

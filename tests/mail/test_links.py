@@ -194,3 +194,14 @@ def test_the_end_of_the_body_is_no_comment():
 def test_html_to_text_never_fails(source):
     """SEND-41."""
     plaintext.from_html(source)
+
+
+def test_a_frozen_table_decides_the_numbers():
+    """SEND-46: whatever later code would number, a click goes where its link says; a link that is not there stays."""
+    urls = {"https://x.org/b": 0, "https://x.org/a": 1}
+    source = '<a href="https://x.org/a">a</a><a href="https://x.org/new">n</a><a href="https://x.org/b">b</a>'
+    assert links.cut_html(source, urls, lambda number: f"[{number}]", frozen=True) == (
+        '<a href="[1]">a</a><a href="https://x.org/new">n</a><a href="[0]">b</a>')
+    assert links.cut_text("https://x.org/b https://x.org/new", urls, lambda number: f"[{number}]", frozen=True) == (
+        "[0] https://x.org/new")
+    assert len(urls) == 2
