@@ -16,6 +16,8 @@ _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _ORDINARY = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
                        r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _ATOM = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+")
+# No domain is written longer, whatever Unicode composes; making the ASCII form of a huge one would take seconds
+_MAX_SPELLED = 1000
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -95,18 +97,24 @@ def _check_local(local: str) -> Problem | None:
 def _ascii_domain(domain: str, room: int) -> str | Problem:
     if not domain:
         return _invalid("The address has no domain. Send it as name@domain.")
+    if len(domain) > _MAX_SPELLED:
+        return _too_long()
     try:
         made = domain if domain.isascii() else domain.encode("idna").decode("ascii").lower()
     except UnicodeError:
         return _invalid("The domain is not one. Correct its spelling.")
     if len(made) > room:
-        return _invalid("The address is longer than this installation takes. Check that it is one address.")
+        return _too_long()
     labels = made.split(".")
     if len(labels) < 2:
         return _invalid("The domain has no dot. Send it in full, as in name@example.org.")
     if not all(_LABEL.fullmatch(label) for label in labels):
         return _invalid("The domain has an empty part or a character that domains do not have. Correct its spelling.")
     return made
+
+
+def _too_long() -> Problem:
+    return _invalid("The address is longer than this installation takes. Check that it is one address.")
 
 
 def _invalid(message: str) -> Problem:

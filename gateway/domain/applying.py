@@ -204,7 +204,8 @@ def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
     for name in values.unknown:
         text = record.values[name]
         if batch.catalogue.create is not None and text:
-            given[batch.catalogue.add(name).name] = text.replace("\r\n", "\n").replace("\r", "\n")
+            made = batch.catalogue.find(name) or batch.catalogue.add(name)  # another spelling may have made it
+            given[made.name] = text.replace("\r\n", "\n").replace("\r", "\n")
         else:
             warnings.append(Problem("FIELD_UNKNOWN", "There is no such field; the value is not stored.",
                                     name[:records.MAX_NAME]))

@@ -98,7 +98,7 @@ def _check_unknown(name: str, text: str | None, rule: str) -> Problem | None:
         return Problem("FIELD_UNKNOWN", "There is no such field. Correct its name, or add the field first.",
                        name[:MAX_NAME])
     if rule == CREATE and text:
-        if len(name) > MAX_NAME or not fold(name):
+        if not 1 <= len(fold(name)) <= MAX_NAME or len(name) > MAX_NAME:  # folding may lengthen it
             return Problem("FIELD_TOO_LONG", f"The name of a field has 1 to {MAX_NAME} characters.", name[:MAX_NAME])
         read = _convert(Field(name, "text", 4000), text)
         return read if isinstance(read, Problem) else None

@@ -231,7 +231,7 @@ def _field_maker(unit: Unit) -> Callable[[str], Field]:
         made = Field(name.strip(), "text", words.MAX_VALUE)
         row = {"name": made.name, "folded": fold(made.name), "kind": made.kind}
         accounts.add_fields(unit.connection, unit.brand_id, [row], unit.now)
-        return made
+        return batches.fields(unit.connection, unit.brand_id)[fold(name)]  # another upload may have been first
     return make
 
 

@@ -27,7 +27,8 @@ def add(unit: Unit, name: str, kind: str, config: Mapping[str, object] | None = 
     that is taken, ``INVALID_VALUE`` for an unknown kind or a bad configuration, ``NOT_FOUND`` for no such brand.
     """
     require_brand(unit)
-    if not name.strip() or len(name) > 255 or not name.isprintable():
+    name = name.strip()
+    if not name or len(name) > 255 or not name.isprintable():
         raise GatewayError("INVALID_VALUE", "An integration's name has 1 to 255 printable characters.", field="name")
     if kind != API and kind not in registry.kinds():
         raise GatewayError("INVALID_VALUE", f"There is no integration of kind '{kind}'; known kinds are "

@@ -33,6 +33,8 @@ _STILL_BLOCKED = {
     REMOTE_FLAG: "a do-not-email flag remains: the integration that set it must clear it",
     ORPHAN: "the record is an orphan: it is mailed again when its remote ID comes again",
 }
+
+
 @dataclass(frozen=True, slots=True)
 class _Book:
     """What is known of everybody whom a call names, kept up to date entry by entry."""
@@ -84,8 +86,9 @@ def opt_out(unit: Unit, *, email: str, origin: str, reason: str | None = None, s
             except_integration_id: int | None = None) -> bool:
     """Opts out a normalised address and every live record that has it now (ID-43); whether anything changed.
 
-    A change stores the event ``unsubscribed`` and one writeback per remote key, without the integration
-    that made the call (ID-53). Doing it again changes nothing and stores nothing.
+    So is ``subscriber_id``, wherever that record is by now. A change stores the event ``unsubscribed`` and one
+    writeback per remote key, of whoever moved away too, without the integration that made the call (ID-53).
+    Doing it again changes nothing and stores nothing.
     """
     if origin not in ORIGINS:
         raise ValueError(f"unknown origin {origin}")
@@ -106,7 +109,7 @@ def set_bounced(unit: Unit, *, email: str, code: str, bounce_class: str, event_i
     if not stored.set_bounced(unit.connection, unit.brand_id, email, code or None, unit.now):
         return False
     stored.touch_address(unit.connection, unit.brand_id, email, unit.now)
-    payload = {"class": bounce_class, "code": code, "time": instant(unit.now)}
+    payload = {"bounce_class": bounce_class, "code": code, "time": instant(unit.now)}
     writebacks.queue(unit, kind=BAD_EMAIL, event_id=event_id, email=email, payload=payload)
     return True
 
@@ -156,7 +159,7 @@ def _opt_out(unit: Unit, book: _Book, meant: _Meant, event: NewEvent, except_int
     if meant.email is not None:
         payload = {"address": meant.email, "time": instant(unit.now), "origin": origin, "reason": event.reason}
         writebacks.queue(unit, kind=UNSUBSCRIBE, event_id=event_id, email=meant.email, payload=payload,
-                         except_integration_id=except_integration_id)
+                         subscriber_ids=[p.subscriber_id for p in people], except_integration_id=except_integration_id)
     return True
 
 

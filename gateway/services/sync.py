@@ -144,7 +144,8 @@ def _steps(work: _Run, bridge: Bridge, release: bool) -> tuple[str, str]:
     if work.broke_off:
         return rules.PARTIAL, f"{work.broke_off} What came until then is applied; no link was ended for its absence."
     if work.counters.counts["held"]:
-        return rules.PARTIAL, "Links that are gone were not ended: the clock is behind the previous run."
+        reason = "the clock is behind the previous run" if work.stage.key_count() else "no row has a remote ID"
+        return rules.PARTIAL, f"Links that are gone were not ended: {reason}."
     return rules.SUCCESS, ""
 
 
@@ -197,7 +198,7 @@ def _count_impact(work: _Run) -> Impact:
             began = unit.now if work.started is None else work.started.started_at
             clock_is_right = work.previous is None or work.previous.started_at <= began
             syncrows.find_missing(unit, work.integration_id, work.stage, began if clock_is_right else None)
-            work.may_sweep = work.complete and clock_is_right and work.stage.read_count() > 0
+            work.may_sweep = work.complete and clock_is_right and work.stage.key_count() > 0
     if work.may_sweep:
         ended += work.stage.missing_count()
     return Impact(links, ended, flagged, overwritten)

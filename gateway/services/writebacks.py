@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -41,8 +41,10 @@ class _Turn:
 
 
 def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
-          except_integration_id: int | None = None) -> int:
+          subscriber_ids: Sequence[int] = (), except_integration_id: int | None = None) -> int:
     """Writes one row per live remote key at ``email`` (normalised) and answers how many (ID-53, ID-59).
+
+    ``subscriber_ids``: records that the fact is about as well, although they have another address by now.
 
     Called in the transaction of the fact, whose event is stored already; nothing is committed here.
     Integrations without a bridge get none, nor does ``except_integration_id`` (whose call it was).
@@ -52,7 +54,8 @@ def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[
     cut = {key: value[:rules.MAX_REASON] if key == "reason" and isinstance(value, str) else value
            for key, value in payload.items()}
     served = queries.add(unit.connection, unit.brand_id, kind=kind, event_id=event_id, email=email, payload=cut,
-                         kinds=registry.kinds(), except_integration_id=except_integration_id, now=unit.now)
+                         kinds=registry.kinds(), subscriber_ids=subscriber_ids,
+                         except_integration_id=except_integration_id, now=unit.now)
     for integration_id in sorted(set(served)):
         unit.ring("run_writebacks", unit.brand_id, integration_id)
     return len(served)

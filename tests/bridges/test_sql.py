@@ -3,6 +3,7 @@
 import datetime as dt
 import tracemalloc
 from contextlib import closing
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
@@ -153,7 +154,9 @@ def test_no_guess_at_truth(value):
 
 
 @pytest.mark.parametrize(("value", "said"), [(17, "17"), (17.0, "17"), (17.5, "17.5"), ("0017", "0017"), (None, None),
-                                             (b"a17", "a17"), (float("nan"), "nan"), (float("inf"), "inf")])
+                                             (b"a17", "a17"), (float("nan"), "nan"), (float("inf"), "inf"),
+                                             (Decimal("17.00"), "17"), (Decimal("Infinity"), "Infinity"),
+                                             (Decimal("1234567890" * 4), "1234567890" * 4)])
 def test_text_of_keys(value, said):
     """ID-6: a remote ID is text; leading zeros count."""
     assert text(value) == said

@@ -8,6 +8,8 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.db.models import metadata
+from gateway.db.queries import events
+from gateway.domain.events import NewEvent
 from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.services import accounts, imports
@@ -369,6 +371,29 @@ class TestValues:
         assert one(world, record).warnings == ()
         assert self.values(world) == ['{"FirstName":"Ann","Shoe":"43"}']
 
+    def test_two_spellings_make_one_field(self, world):
+        """ID-P1: nothing is stored beside the catalogue, and the same record again is unchanged."""
+        set_brand(world, unknownField="create")
+        record = SubscriberRecord("17", "ann@example.org", {"Shoe Size": "42", "shoe-size": "43"})
+        assert [one(world, record).status, one(world, record).status] == ["created", "unchanged"]
+        assert self.values(world) == ['{"Shoe Size":"43"}']
+
+    def test_a_field_that_another_upload_has_made_meanwhile(self, world):
+        """ID-31: two uploads with the same new field end with one, under the name that was first."""
+        set_brand(world, unknownField="create")
+        with world.unit() as unit:
+            context = imports.prepare(unit, ImportOptions(), imports.open_upload(unit, ImportOptions()))
+        world.add_field("Shoe Size")
+        with world.unit() as unit:
+            imports.apply_chunk(unit, context, [SubscriberRecord("17", "ann@example.org", {"shoe-size": "43"})], 0)
+        assert self.values(world) == ['{"Shoe Size":"43"}']
+
+    def test_a_name_that_folding_lengthens_is_refused(self, world):
+        """PUSH-11: the record fails, not the call: the folded name is stored too."""
+        set_brand(world, unknownField="create")
+        outcome = one(world, SubscriberRecord("17", "ann@example.org", {"\u0130" * 100: "x"}))
+        assert (outcome.status, outcome.problem.code) == ("failed", "FIELD_TOO_LONG")
+
     def test_a_source_sees_only_its_own_values(self, world):
         """ID-36, ID-37, ID-P10."""
         made = one(world, rec("17", "ann@example.org", City="Ams"), world.actor("ams"))
@@ -450,6 +475,21 @@ def test_a_merge_moves_what_every_source_gave(world):
     assert [row["document"] for row in rows(world, "source_values", subscriber_id=mine.subscriber_id)] == [
         '{"City":"Crm"}']
     assert len(rows(world, "interest_opt_out", subscriber_id=mine.subscriber_id)) == 1
+
+
+def test_several_twins_merged_into_one_record_in_one_batch(world):
+    """ID-26, ID-27: what other sources opened moves once, whichever twin had it, and all events follow."""
+    twins = push(world, rec(None, "lee@example.org"), rec(None, "bo@example.org"), as_=world.actor("crm"),
+                 interests=("Crm",)).outcomes
+    with world.unit() as unit:
+        for number, twin in enumerate(twins):
+            events.add(unit.connection, 1, NewEvent("opened", unit.now, f"e{number}",
+                                                    subscriber_id=twin.subscriber_id), unit.now)
+    mine, *merged = push(world, rec("17", "ann@example.org"), rec("17", "lee@example.org"),
+                         rec("17", "bo@example.org")).outcomes
+    assert [outcome.rule for outcome in merged] == ["ID-11", "ID-11"]
+    assert members(world, "Crm") == [mine.subscriber_id]
+    assert {row["subscriber_id"] for row in rows(world, "event")} == {mine.subscriber_id}
 
 
 def test_a_twin_made_and_merged_in_one_batch(world):

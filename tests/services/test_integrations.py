@@ -55,6 +55,12 @@ def test_what_cannot_be_added_says_why_and_stores_nothing(world, args, code, fie
         assert len(integrations.find(unit)) == 1
 
 
+def test_blanks_around_a_name_do_not_count(world):
+    made = add(world, " crm ", "api")
+    with world.reading() as unit:
+        assert integrations.get(unit, made).name == "crm"
+
+
 def test_no_brand_no_integration(world):
     with pytest.raises(GatewayError) as caught:
         add(world, "crm", "api", brand_id=77)

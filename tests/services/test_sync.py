@@ -130,6 +130,17 @@ def test_an_empty_answer_ends_no_link(world, ams, made):
     assert person(world, "17").sendable
 
 
+def test_an_answer_without_any_remote_id_ends_no_link(world, ams, made):
+    """ID-69, ID-P11: the column was lost, not everybody."""
+    ams.put("17", "17@example.org")
+    run(world, made)
+    ams.people.clear()
+    ams.put(None, "17@example.org")
+    report = run(world, made)
+    assert (report.state, counts(report)) == ("partial", {"read": 1, "rejected": 1, "held": 1})
+    assert "remote ID" in report.message and person(world, "17").sendable
+
+
 def test_a_clock_behind_the_previous_run_sweeps_nothing(world, ams, made):
     """ID-69"""
     ams.put("17", "17@example.org")

@@ -16,7 +16,7 @@ from gateway.domain.events import NewEvent
 from gateway.domain.paging import PageRequest
 from gateway.domain.writeback import WritebackFilter
 from gateway.errors import GatewayError
-from gateway.services import integrations, writebacks
+from gateway.services import integrations, suppression, writebacks
 from tests.support.ams import MemoryAms, sqlite_ams
 from tests.support.world import World
 
@@ -330,3 +330,30 @@ def test_a_sent_row_cannot_be_retried(world, ams):
     with pytest.raises(GatewayError) as caught, world.unit() as unit:
         writebacks.retry(unit, sent)
     assert caught.value.code == "STATE_CONFLICT"
+
+
+def test_a_bad_address_is_written_back_with_class_and_code(world, ams):
+    """ID-55: through the service that sets the fact."""
+    made = bridged(world)
+    ams.put("17", "ann@example.org")
+    person(world, "ann@example.org", (made, "17"))
+    with world.gateway.unit(system_actor(1)) as unit:
+        event_id = events.add(unit.connection, 1, NewEvent("bounced", unit.now, "b"), unit.now)
+        assert suppression.set_bounced(unit, email="ann@example.org", code="5.1.1", bounce_class="hard",
+                                       event_id=event_id)
+    writebacks.run_writebacks(world.gateway, 1, made)
+    assert [(item.kind, item.code, item.bounce_class) for item in ams.written] == [("bad_email", "5.1.1", "hard")]
+
+
+def test_who_left_the_address_that_was_mailed_is_written_back_too(world, ams):
+    """ID-43, ID-53: the record is opted out where it is now, so the system that knows it hears of it, once."""
+    made = bridged(world)
+    for remote_id in ("17", "18", "19"):
+        ams.put(remote_id, "somebody@example.org")
+    moved = person(world, "new@example.org", (made, "17"))
+    person(world, "old@example.org", (made, "18"))
+    person(world, "new@example.org", (made, "19"))
+    with world.gateway.unit(system_actor(1)) as unit:
+        assert suppression.opt_out(unit, email="old@example.org", origin="link", subscriber_id=moved)
+    writebacks.run_writebacks(world.gateway, 1, made)
+    assert sorted(item.remote_id for item in ams.written) == ["17", "18"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import math
 from collections.abc import Mapping
 
 from gateway.bridges.port import RemoteMember
@@ -40,8 +41,8 @@ def text(value: object) -> str | None:
         return None
     if isinstance(value, bytes | memoryview):
         return bytes(value).decode("utf-8", "replace")
-    if isinstance(value, float | decimal.Decimal) and value == value and value == value // 1:
-        return str(int(value))
+    if isinstance(value, float | decimal.Decimal) and math.isfinite(value) and value == (whole := int(value)):
+        return str(whole)
     return str(value)
 
 

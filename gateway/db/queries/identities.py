@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
@@ -35,10 +36,12 @@ def people(connection: Connection, brand_id: int, integration_id: int, remote_id
     found: dict[int, Person] = {}
     mine = (subscriber.c.brand_id == brand_id, subscriber.c.merged_into.is_(None))
     if remote_ids:
-        _take(found, connection.execute(
-            sa.select(*_PERSON).join(remote_key, remote_key.c.subscriber_id == subscriber.c.id)
-            .where(*mine, remote_key.c.brand_id == brand_id, remote_key.c.integration_id == integration_id,
-                   among(connection, remote_key.c.remote_id, list(remote_ids)))))
+        named = named_keys(connection, brand_id, integration_id, list(remote_ids))
+        holder = sa.select(*_PERSON).where(*mine, subscriber.c.id == named.c.subscriber_id)
+        if is_postgresql(connection):
+            one = holder.limit(1).lateral("holder")  # as in named_keys: each by itself
+            holder = sa.select(one).select_from(named.join(one, sa.true()))
+        _take(found, connection.execute(holder))
     addresses = set(emails) | {person.email for person in found.values() if person.email is not None}
     if addresses:
         others = sa.select(*_PERSON).where(*mine, among(connection, subscriber.c.email, list(addresses)))
@@ -49,6 +52,22 @@ def people(connection: Connection, brand_id: int, integration_id: int, remote_id
         _add_keys(connection, found)
         _add_documents(connection, found)
     return dict(sorted(found.items()))
+
+
+def named_keys(connection: Connection, brand_id: int, integration_id: int, remote_ids: Sequence[str]) -> sa.CTE:
+    """The remote keys with these remote IDs, of which there may be any number, to be joined and selected from.
+
+    Each is looked up by itself, and before anything is joined: without statistics, as right after a first import
+    of thousands, PostgreSQL else compares every key of the integration with every member of the list.
+    """
+    k = remote_key.c
+    mine = sa.select(remote_key).where(k.brand_id == brand_id, k.integration_id == integration_id)
+    if not is_postgresql(connection):
+        return mine.where(among(connection, k.remote_id, remote_ids)).cte("named")
+    listed = sa.func.unnest(sa.literal(list(remote_ids), ARRAY(k.remote_id.type)))
+    wanted = listed.table_valued("key").render_derived(name="wanted")
+    one = mine.where(k.remote_id == wanted.c.key).limit(1).lateral("one")  # the limit keeps it from becoming a join
+    return sa.select(one).select_from(sa.join(wanted, one, sa.true())).cte("named").prefix_with("MATERIALIZED")
 
 
 def by_id(connection: Connection, brand_id: int, subscriber_ids: Collection[int]) -> dict[int, Person]:

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.mailings import event
 from gateway.db.models.subscribers import interest_opt_out, membership, remote_key, source_values, subscriber
-from gateway.db.queries.bulk import insert_rows, update_rows
+from gateway.db.queries.bulk import among, insert_rows, update_rows
 from gateway.db.queries.events import insert_or_ignore
 from gateway.domain.people import Merge, Person
 
@@ -36,8 +36,8 @@ def write_people(connection: Connection, brand_id: int, touched: Sequence[Person
     _write_keys(connection, brand_id, touched, now)
     _write_documents(connection, brand_id, touched)
     _write_memberships(connection, brand_id, touched, source_id)
-    for merge in merges:
-        _move(connection, brand_id, merge, now)
+    if merges:
+        _move(connection, brand_id, merges, now)
 
 
 def _update_people(connection: Connection, people: Iterable[Person], now: dt.datetime) -> None:
@@ -85,23 +85,29 @@ def _write_memberships(connection: Connection, brand_id: int, people: Iterable[P
     insert_rows(connection, membership, _MEMBERSHIP, new)
 
 
-def _move(connection: Connection, brand_id: int, merge: Merge, now: dt.datetime) -> None:
-    """Gives the survivor the loser's open memberships and what it left; events point to the survivor (ID-26)."""
-    lost, kept = membership.alias("lost"), membership.alias("kept")
-    has_own = sa.exists().where(
-        kept.c.subscriber_id == merge.survivor_id, kept.c.interest_id == lost.c.interest_id,
-        kept.c.source_id == lost.c.source_id, kept.c.channel == lost.c.channel, kept.c.until.is_(None))
-    connection.execute(sa.insert(membership).from_select(
+def _move(connection: Connection, brand_id: int, merges: Sequence[Merge], now: dt.datetime) -> None:
+    """Gives the survivors the losers' open memberships and what they left; events point to the survivor (ID-26).
+
+    The losers are tombstones in the store already. No loser survives another one: only keyless records lose.
+    """
+    loser_ids = [merge.loser_id for merge in merges]
+    pair = sa.select(subscriber.c.id, subscriber.c.merged_into).where(
+        subscriber.c.brand_id == brand_id, among(connection, subscriber.c.id, loser_ids)).cte("pair").prefix_with(
+        "MATERIALIZED")
+    lost, left = membership.alias("lost"), interest_opt_out.c
+    # What the survivor is in already stays; the unique key of open memberships says so faster than a search
+    connection.execute(insert_or_ignore(connection, membership).from_select(
         ["brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since"],
-        sa.select(sa.literal(brand_id), sa.literal(merge.survivor_id), lost.c.interest_id, lost.c.source_id,
-                  lost.c.channel, lost.c.since)
-        .where(lost.c.subscriber_id == merge.loser_id, lost.c.until.is_(None), ~has_own)))
+        sa.select(sa.literal(brand_id), pair.c.merged_into, lost.c.interest_id, lost.c.source_id, lost.c.channel,
+                  lost.c.since)
+        .join_from(pair, lost, lost.c.subscriber_id == pair.c.id).where(lost.c.until.is_(None)).order_by(lost.c.id)))
     connection.execute(sa.update(membership).where(
-        membership.c.subscriber_id == merge.loser_id, membership.c.until.is_(None)).values(until=now))
-    left = interest_opt_out.c
+        among(connection, membership.c.subscriber_id, loser_ids), membership.c.until.is_(None)).values(until=now))
     connection.execute(insert_or_ignore(connection, interest_opt_out).from_select(
         ["brand_id", "subscriber_id", "interest_id", "left_at", "origin"],
-        sa.select(sa.literal(brand_id), sa.literal(merge.survivor_id), left.interest_id, left.left_at, left.origin)
-        .where(left.subscriber_id == merge.loser_id)))
+        sa.select(sa.literal(brand_id), pair.c.merged_into, left.interest_id, left.left_at, left.origin)
+        .join_from(pair, interest_opt_out, left.subscriber_id == pair.c.id).where(sa.true())))
+    survivor = sa.select(subscriber.c.merged_into).where(subscriber.c.id == event.c.subscriber_id).scalar_subquery()
     connection.execute(sa.update(event).where(
-        event.c.brand_id == brand_id, event.c.subscriber_id == merge.loser_id).values(subscriber_id=merge.survivor_id))
+        event.c.brand_id == brand_id, among(connection, event.c.subscriber_id, loser_ids))
+        .values(subscriber_id=survivor))

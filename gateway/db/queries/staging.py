@@ -78,6 +78,10 @@ class Stage:
         """How many lines came."""
         return int(self._db.execute("SELECT count(*) + coalesce(sum(copies), 0) FROM row").fetchone()[0])
 
+    def key_count(self) -> int:
+        """How many remote IDs were listed."""
+        return int(self._db.execute("SELECT count(key) FROM row").fetchone()[0])
+
     def chunks(self, size: int) -> Iterator[list[StagedRow]]:
         """All rows in the order in which they came, ``size`` at a time."""
         last = 0

@@ -13,7 +13,7 @@ from gateway.db.models.accounts import integration, source
 from gateway.db.models.imports import upload
 from gateway.db.models.subscribers import interest, membership, remote_key, subscriber
 from gateway.db.models.sync import sync_run
-from gateway.db.queries.bulk import among
+from gateway.db.queries.identities import named_keys
 from gateway.domain import sync as rules
 
 
@@ -98,7 +98,7 @@ def due(connection: Connection, kinds: Sequence[str], now: dt.datetime) -> list[
 def key_states(connection: Connection, brand_id: int, integration_id: int,
                keys: Sequence[str]) -> dict[str, KeyState]:
     """What is known of these remote IDs; unknown ones are absent."""
-    named = _named(connection, brand_id, integration_id, keys)
+    named = named_keys(connection, brand_id, integration_id, keys)
     rows = connection.execute(
         sa.select(named.c.remote_id, subscriber.c.email, named.c.do_not_email, named.c.ended_at.is_(None))
         .join_from(named, subscriber, subscriber.c.id == named.c.subscriber_id))
@@ -125,7 +125,7 @@ def links(connection: Connection, brand_id: int, integration_id: int, made_until
 def own_interests(connection: Connection, brand_id: int, integration_id: int,
                   keys: Sequence[str]) -> dict[str, set[str]]:
     """The interests in which the integration's own source has put the people with these remote IDs (ID-37)."""
-    named = _named(connection, brand_id, integration_id, keys)
+    named = named_keys(connection, brand_id, integration_id, keys)
     rows = connection.execute(
         sa.select(named.c.remote_id, interest.c.name)
         .select_from(named.join(membership, membership.c.subscriber_id == named.c.subscriber_id)
@@ -136,16 +136,6 @@ def own_interests(connection: Connection, brand_id: int, integration_id: int,
     for key, name in rows:
         found.setdefault(key, set()).add(name)
     return found
-
-
-def _named(connection: Connection, brand_id: int, integration_id: int, keys: Sequence[str]) -> sa.CTE:
-    """The remote keys with these remote IDs, of which there may be any number, to be joined and selected from.
-
-    Found before anything is joined: without statistics, as right after a first sync of thousands, PostgreSQL
-    else compares every link with every member of the list.
-    """
-    found = sa.select(remote_key).where(*_of(brand_id, integration_id), among(connection, remote_key.c.remote_id, keys))
-    return found.cte("named").prefix_with("MATERIALIZED")
 
 
 def _of(brand_id: int, integration_id: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
