@@ -4,14 +4,17 @@ import json
 import random
 import subprocess
 import sys
+import time
 
 import pytest
 
 from gateway.clock import system_clock
+from gateway.db.engine import read
 from gateway.domain.records import ImportOptions
 from gateway.domain.upload import UploadRequest
 from gateway.services import spool, uploads
 from tests.support.import_worker import ended
+from tests.support.waiting import wait_for
 from tests.support.world import World
 
 ROWS, CHUNK, LEASE_S, KILLS = 1500, 20, 0.2, 7
@@ -51,6 +54,12 @@ def accept(world, data):
         return uploads.accept(unit, kept, UploadRequest(ImportOptions(interests=("All",)))).upload_id
 
 
+def rows_done(world):
+    """The job's checkpoint."""
+    with read(world.gateway.engine) as connection:  # does not wait for the writer
+        return connection.exec_driver_sql("SELECT rows_done FROM upload").scalar()
+
+
 def state_of(world):
     with world.gateway.engine.connect() as connection:
         return {name: [tuple(row) for row in connection.exec_driver_sql(query)] for name, query in STATE.items()}
@@ -76,15 +85,15 @@ def test_killed_at_random_moments(database_url, tmp_path, undisturbed):
                 [sys.executable, "-m", "tests.support.import_worker", database_url, str(tmp_path / "data"),
                  str(upload_id), str(CHUNK), str(LEASE_S)], stdout=subprocess.PIPE)
             assert worker.stdout.readline() == b"ready\n"
-            try:
-                worker.wait(LEASE_S + random_.uniform(0.05, 0.4) if kills < KILLS else 120)
-            except subprocess.TimeoutExpired:
+            if kills < KILLS:
+                goal = rows_done(world) + CHUNK * random_.randrange(1, 4)
+                wait_for(lambda at_least=goal: rows_done(world) >= at_least or ended(world, upload_id), "rows", 60)
+                time.sleep(random_.random() * 0.01)  # so that the kill falls anywhere within a chunk
                 worker.kill()
                 kills += 1
-            worker.wait()
+            worker.wait(120)
             worker.stdout.close()
-            with world.gateway.engine.connect() as connection:
-                rows_at_kill.append(connection.exec_driver_sql("SELECT rows_done FROM upload").scalar())
+            rows_at_kill.append(rows_done(world))
         found = state_of(world)
         left = list(world.settings.spool_dir.iterdir())
     print(f"{kills} kills, rows stored after each: {rows_at_kill}")

@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 from gateway.clock import system_clock
+from gateway.db.engine import read
 from gateway.services import uploadruns
 from tests.support.world import World
 
@@ -27,7 +28,7 @@ def main(url: str, data_dir: str, upload_id: str, chunk: str, lease_s: str) -> N
 
 def ended(world: World, upload_id: int) -> bool:
     """Whether the job has come to its end."""
-    with world.gateway.engine.connect() as connection:
+    with read(world.gateway.engine) as connection:
         return connection.exec_driver_sql(
             f"SELECT finished_at IS NOT NULL FROM upload WHERE id = {upload_id}").scalar()
 
