@@ -248,6 +248,29 @@ def test_two_workers_at_once_send_each_message_once(house, sink):
     assert house.report(instance_id).delivered == 300
 
 
+def test_lanes_that_claim_at_once_take_no_more_than_they_ask_for(house):
+    """SEND-12: each takes at most its batch, nobody is taken twice, and nobody waits for another."""
+    house.add_people([f"p{number:03}@example.org" for number in range(400)])
+    instance_id = house.schedule()
+    sending._start(house.gateway, sending.system_actor(1), instance_id)
+    sending._freeze(house.gateway, sending.system_actor(1), instance_id)
+    taken = []
+
+    def lane(owner):
+        for _ in range(4):
+            with house.unit() as unit:
+                taken.append([one.delivery_id for one in lanes.deliveries.claim(
+                    unit.connection, 1, instance_id, owner, unit.now, unit.now, 20)])
+
+    threads = [threading.Thread(target=lane, args=(f"lane{number}",)) for number in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert [len(batch) for batch in taken] == [20] * 20
+    assert len({one for batch in taken for one in batch}) == 400
+
+
 def test_a_dead_lane_leaves_one_message_in_doubt(house, sink):
     """SEND-12, SEND-21: after the lease, the begun row is in doubt with an event, the others wait again and go out."""
     for number in range(3):

@@ -48,8 +48,8 @@ def claim(connection: Connection, brand_id: int, instance_id: int, owner: str, n
         if len(taken) < limit:
             ready = (sa.select(t.id).where(t.instance_id == instance_id, t.state == state, when)
                      .order_by(t.id).limit(limit - len(taken)))
-            if is_postgresql(connection):
-                ready = ready.with_for_update(skip_locked=True)
+            if is_postgresql(connection):  # as a CTE it runs once; as a plain subquery it may run, and lock, again
+                ready = sa.select(ready.with_for_update(skip_locked=True).cte("ready").c.id)
             taken += connection.execute(
                 sa.update(delivery)
                 .where(t.id.in_(ready), t.brand_id == brand_id, t.state == state, _sending(brand_id, instance_id))
