@@ -41,13 +41,13 @@ def people(connection: Connection, brand_id: int, integration_id: int, remote_id
         if is_postgresql(connection):
             one = holder.limit(1).lateral("holder")  # as in named_keys: each by itself
             holder = sa.select(one).select_from(named.join(one, sa.true()))
-        _take(found, connection.execute(holder))
+        _take(found, connection.execute(holder).all())
     addresses = set(emails) | {person.email for person in found.values() if person.email is not None}
     if addresses:
         others = sa.select(*_PERSON).where(*mine, among(connection, subscriber.c.email, list(addresses)))
         if found:
             others = others.where(not_among(connection, subscriber.c.id, list(found)))
-        _take(found, connection.execute(others))
+        _take(found, connection.execute(others).all())
     if found:
         _add_keys(connection, found)
         _add_documents(connection, found)
@@ -98,11 +98,11 @@ def add_memberships(connection: Connection, people_by_id: dict[int, Person], sou
     m = membership.c
     for row_id, subscriber_id, interest_id, channel, since in connection.execute(
             sa.select(m.id, m.subscriber_id, m.interest_id, m.channel, m.since)
-            .where(among(connection, m.subscriber_id, ids), m.source_id == source_id, m.until.is_(None))):
+            .where(among(connection, m.subscriber_id, ids), m.source_id == source_id, m.until.is_(None))).all():
         people_by_id[subscriber_id].memberships.append(Membership(interest_id, channel, since, row_id=row_id))
     o = interest_opt_out.c
     for subscriber_id, interest_id in connection.execute(
-            sa.select(o.subscriber_id, o.interest_id).where(among(connection, o.subscriber_id, ids))):
+            sa.select(o.subscriber_id, o.interest_id).where(among(connection, o.subscriber_id, ids))).all():
         people_by_id[subscriber_id].left.add(interest_id)
 
 
@@ -131,7 +131,7 @@ def _add_keys(connection: Connection, found: dict[int, Person]) -> None:
     k = remote_key.c
     for subscriber_id, integration_id, remote_id, flagged, flagged_at, ended_at in connection.execute(
             sa.select(k.subscriber_id, k.integration_id, k.remote_id, k.do_not_email, k.flagged_at, k.ended_at)
-            .where(among(connection, k.subscriber_id, list(found)))):
+            .where(among(connection, k.subscriber_id, list(found)))).all():
         found[subscriber_id].keys[(integration_id, remote_id)] = Key(flagged, flagged_at, ended_at)
 
 
@@ -139,5 +139,5 @@ def _add_documents(connection: Connection, found: dict[int, Person]) -> None:
     v = source_values.c
     for subscriber_id, source_id, document, changed, changed_at in connection.execute(
             sa.select(v.subscriber_id, v.source_id, v.document, v.changed, v.changed_at)
-            .where(among(connection, v.subscriber_id, list(found)))):
+            .where(among(connection, v.subscriber_id, list(found)))).all():
         found[subscriber_id].documents[source_id] = Document(document, changed, changed_at)
