@@ -1,4 +1,4 @@
-"""Fixtures that every layer's tests share: databases on both engines, and a clock that stands still."""
+"""Fixtures that every layer's tests share: databases, a broker, a mail server, and a clock that stands still."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import pytest
 from gateway.db.engine import create_engine
 from gateway.db.migrate import upgrade
 from tests.support.clocks import SettableClock
+from tests.support.mailhouse import MailHouse
 from tests.support.postgres import PostgresMissing, cluster
+from tests.support.rabbitmq import RabbitmqMissing, node
+from tests.support.smtp_sink import SmtpSink
 
 _numbers = itertools.count(1)
 
@@ -74,6 +77,30 @@ def engine(database_url):
     made = create_engine(database_url)
     yield made
     made.dispose()
+
+
+@pytest.fixture(scope="session")
+def amqp_url():
+    """A private RabbitMQ of this test process. Without one the tests fail; they are never skipped."""
+    try:
+        with node() as url:
+            yield url
+    except RabbitmqMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture
+def sink():
+    """A mail server that takes everything, but for what its script says."""
+    with SmtpSink() as running:
+        yield running
+
+
+@pytest.fixture
+def house(database_url, clock, tmp_path, sink):
+    """A gateway with brands 1 and 2 that mails to ``sink``; once on each database."""
+    with MailHouse(database_url, clock, tmp_path, smtp_url=sink.url, brands=(1, 2)) as made:
+        yield made
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Sequence
 
 from gateway.db.queries import accounts as stored
+from gateway.db.queries import fields
 from gateway.db.unit import Unit
 from gateway.domain.accounts import ROLE_SCOPES, ROLES, SCOPES, Actor, system_actor
 from gateway.domain.fields import STANDARD_FIELDS, fold
@@ -104,7 +105,7 @@ def add_brand(gateway: Gateway, brand_id: int | None, name: str, allow_ip: Seque
         stored.add_source(unit.connection, made, "local", "")
         stored.add_integration(unit.connection, made, DEFAULT_INTEGRATION, "api", None, unit.now)
         rows = [{"name": field, "folded": fold(field), "kind": kind} for field, kind in STANDARD_FIELDS.items()]
-        stored.add_fields(unit.connection, made, rows, unit.now)
+        fields.add(unit.connection, made, rows, unit.now)
         return made
 
 
@@ -146,11 +147,12 @@ def add_key(unit: Unit, integration: str, scopes: Sequence[str], *, allow_ip: Se
         raise GatewayError("INVALID_VALUE", f"A scope is one of {', '.join(SCOPES)}.", field="scope")
     for network in allow_ip:
         _network(network)
-    if stored.integration_id(unit.connection, unit.brand_id, integration) is None:
-        stored.add_integration(unit.connection, unit.brand_id, integration, "api", None, unit.now)
+    speaks_for = stored.integration_id(unit.connection, unit.brand_id, integration)
+    if speaks_for is None:
+        speaks_for = stored.add_integration(unit.connection, unit.brand_id, integration, "api", None, unit.now)
     key = "gw_" + secrets.token_urlsafe(32)
     key_id = stored.add_key(
-        unit.connection, brand_id=unit.brand_id, integration_id=_integration(unit, integration),
+        unit.connection, brand_id=unit.brand_id, integration_id=speaks_for,
         key_hash=_key_hash(key), scopes=sorted(set(scopes)), allow_ip=list(allow_ip), expires_at=expires_at,
         created_at=unit.now)
     return key_id, key
@@ -165,11 +167,16 @@ def require_brand(unit: Unit) -> str:
     return name
 
 
+def unknown_integration(name: str) -> GatewayError:
+    """The refusal of a name that no integration of the brand has."""
+    return GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand. "
+                                     "`gateway integration add` makes one.", field="integration")
+
+
 def _integration(unit: Unit, name: str) -> int:
     found = stored.integration_id(unit.connection, unit.brand_id, name)
     if found is None:
-        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand. "
-                                        "`gateway integration add` makes one.", field="integration")
+        raise unknown_integration(name)
     return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
-from gateway.db.queries import deliveries, mailings
+from gateway.db.queries import deliveries, fields
 from gateway.db.unit import Unit
 from gateway.domain.delivery import Claimed
 from gateway.domain.mailing import MailingDraft
@@ -70,8 +70,8 @@ def prepare(unit: Unit, draft: MailingDraft, instance_id: int, *, frozen: bool =
 
 def warnings(unit: Unit, prepared: Prepared) -> tuple[Problem, ...]:
     """What the author should look at: merge tags that no field of the brand has, or where none is filled (SEND-40)."""
-    known = mailings.field_names(unit.connection, unit.brand_id)
-    unknown = sorted(prepared.compiled.merge_tags - known.keys() - BUILT_IN_TAGS)
+    known = {field.name for field in fields.of_brand(unit.connection, unit.brand_id).values()}
+    unknown = sorted(prepared.compiled.merge_tags - known - BUILT_IN_TAGS)
     found = [Problem("FIELD_UNKNOWN", f"There is no field '{name}'; its merge tag stays empty. "
                                       "Correct the tag, or import values for it.", name) for name in unknown]
     if "{{" in (prepared.draft.from_name or ""):

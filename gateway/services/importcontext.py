@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from gateway.db.queries import accounts, batches, locks
+from gateway.db.queries import accounts, batches, fields, locks
 from gateway.db.queries.batches import SourceRow
 from gateway.db.unit import Unit
 from gateway.domain import records as words
@@ -63,7 +63,7 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
     return ImportContext(
         options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
-        fields=batches.fields(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
+        fields=fields.of_brand(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
         max_email=_max_email(settings), may_create_interests=creating)
 
 

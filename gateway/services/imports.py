@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 
-from gateway.db.queries import accounts, batches, decisions, events, identities, interests, locks, people_write
+from gateway.db.queries import batches, decisions, events, fields, identities, interests, locks, people_write
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
@@ -230,8 +230,8 @@ def _field_maker(unit: Unit) -> Callable[[str], Field]:
     def make(name: str) -> Field:
         made = Field(name.strip(), "text", words.MAX_VALUE)
         row = {"name": made.name, "folded": fold(made.name), "kind": made.kind}
-        accounts.add_fields(unit.connection, unit.brand_id, [row], unit.now)
-        return batches.fields(unit.connection, unit.brand_id)[fold(name)]  # another upload may have been first
+        fields.add(unit.connection, unit.brand_id, [row], unit.now)
+        return fields.of_brand(unit.connection, unit.brand_id)[fold(name)]  # another upload may have been first
     return make
 
 

@@ -13,7 +13,7 @@ from gateway.db.unit import Unit
 from gateway.domain.accounts import system_actor
 from gateway.domain.integration import API, IntegrationView
 from gateway.errors import GatewayError
-from gateway.services.accounts import require_brand
+from gateway.services.accounts import require_brand, unknown_integration
 from gateway.services.gateway import Gateway
 from gateway.services.secretbox import decrypt, encrypt
 
@@ -67,8 +67,7 @@ def get_by_name(unit: Unit, name: str) -> IntegrationView:
     """The brand's integration of this name; raises ``NOT_FOUND``."""
     found = queries.get_by_name(unit.connection, unit.brand_id, name)
     if found is None:
-        raise GatewayError("NOT_FOUND", f"There is no integration '{name}' in this brand. "
-                                        "`gateway integration add` makes one.", field="integration")
+        raise unknown_integration(name)
     return found
 
 

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
 
-from gateway.db.queries import locks
+from gateway.db.queries import fields, locks
 from gateway.db.queries import uploads as stored
 from gateway.domain import upload as rules
 from gateway.domain.accounts import Actor, system_actor
@@ -95,7 +95,8 @@ def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
 def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
     """Reads and applies what is left; False when it was asked to stop before the end."""
     with run.gateway.reading(run.actor) as unit:
-        known_fields = stored.known_fields(unit.connection, unit.brand_id)
+        known_fields = {folded: field.name for folded, field in
+                        fields.of_brand(unit.connection, unit.brand_id).items()}
     blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip,
                              position=run.position)
     stream = _not_empty(run, open_records(blocks, run.request, known_fields))

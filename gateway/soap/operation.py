@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.accounts import Actor
-from gateway.services.gateway import Gateway, Unit
 from gateway.soap.encode import ANSWER, Values
 from gateway.soap.types.base import V1, Credentials, Record
 from gateway.spynekit.models import mandatory
@@ -15,9 +13,6 @@ from gateway.spynekit.models import mandatory
 FREE, READ, FIND, WRITE, ACT = "free", "read", "find", "write", "act"
 """How an operation runs: without credentials; in a snapshot; in a feed's transaction (SOAP-70); in a write transaction
 that also keeps the answer of its clientRequestId (SOAP-72); with the gateway, because it opens its own transactions."""
-
-InUnit = Callable[[Unit, Any], Values]
-WithGateway = Callable[[Gateway, Actor, Any], Values]
 
 
 @dataclass(frozen=True, slots=True)

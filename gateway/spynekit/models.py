@@ -58,11 +58,6 @@ def list_of(kind: Kind, doc: str, *, at_least: int = 0, **facets: object) -> Kin
     return member(kind, doc, {"min_occurs": at_least, "max_occurs": "unbounded", "nillable": False, **facets})
 
 
-def clearable_list_of(kind: Kind, doc: str, **facets: object) -> Kind:
-    """A repeated member whose items may be nil, for row cells alone (SOAP-23)."""
-    return member(kind, doc, {"min_occurs": 0, "max_occurs": "unbounded", "nillable": True, **facets})
-
-
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
     """The base of one contract: its namespace and the classes every contract has."""

@@ -10,7 +10,6 @@ import subprocess
 import pytest
 
 from tests.support.installation import Installation, children_of, stop
-from tests.support.smtp_sink import SmtpSink
 from tests.support.waiting import wait_for
 
 PERSON = b'[{"remoteId": "17", "email": "ann@example.org"}]'
@@ -29,13 +28,6 @@ class Caller:
                                         {"ApiKey": self.key, "Content-Type": content_type})
         assert status in (200, 202), (status, text)
         return json.loads(text)
-
-
-@pytest.fixture
-def sink():
-    """A mail server."""
-    with SmtpSink() as running:
-        yield running
 
 
 @pytest.fixture

@@ -6,30 +6,11 @@ import pytest
 
 from gateway.services.lanes import Pace
 from tests.support.installation import Installation, stop
-from tests.support.rabbitmq import RabbitmqMissing, node
-from tests.support.smtp_sink import SmtpSink
 from tests.support.waiting import wait_for
 
 PEOPLE = 300
 MAILING = {"name": "News", "subject": "Hello {{ FirstName }}", "fromAddress": "news@example.org",
            "html": "<p>Read the <a href='https://www.example.org/'>news</a>.</p>", "interests": ["News"]}
-
-
-@pytest.fixture(scope="module")
-def amqp_url():
-    """A private RabbitMQ. Without one the test fails; it is never skipped."""
-    try:
-        with node() as url:
-            yield url
-    except RabbitmqMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
-
-
-@pytest.fixture
-def sink():
-    """A mail server."""
-    with SmtpSink() as running:
-        yield running
 
 
 @pytest.fixture

@@ -4,15 +4,7 @@ import pytest
 
 from gateway.services import health
 from gateway.services.jobs import JobStore
-from tests.support.smtp_sink import SmtpSink
 from tests.support.world import World
-
-
-@pytest.fixture
-def sink():
-    """A mail server."""
-    with SmtpSink() as running:
-        yield running
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from gateway.clock import Clock
 from gateway.db.engine import create_engine
 from gateway.db.migrate import current, head, upgrade
 from gateway.db.queries import accounts as stored
+from gateway.db.queries import fields
 from gateway.db.unit import Unit
 from gateway.domain.accounts import ROLE_SCOPES, SCOPES, SENDER, Actor
 from gateway.domain.fields import fold
@@ -70,7 +71,7 @@ class World:
     def add_field(self, name: str, kind: str = "text", *, brand_id: int = 1) -> None:
         """Adds a field to the brand's catalogue."""
         with self.gateway.unit(Actor(brand_id, "system", "cli")) as unit:
-            stored.add_fields(unit.connection, brand_id, [{"name": name, "folded": fold(name), "kind": kind}], unit.now)
+            fields.add(unit.connection, brand_id, [{"name": name, "folded": fold(name), "kind": kind}], unit.now)
 
     @contextmanager
     def unit(self, actor: Actor | None = None) -> Iterator[Unit]:

@@ -12,17 +12,7 @@ from gateway.services.jobs import JobStore
 from gateway.worker.broker import is_stopping, make_broker
 from gateway.worker.doorbell import BrokerDoorbell, ring_actor
 from gateway.worker.schedule import Periodic, Scheduler
-from tests.support.rabbitmq import RabbitmqMissing, node
 from tests.support.waiting import wait_for
-
-
-@pytest.fixture(scope="module")
-def amqp_url():
-    try:
-        with node() as url:
-            yield url
-    except RabbitmqMissing as missing:
-        pytest.fail(str(missing), pytrace=False)
 
 
 @pytest.fixture

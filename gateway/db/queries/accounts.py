@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.models.accounts import api_key, brand, integration, nonce, source, user
-from gateway.db.models.subscribers import field
 from gateway.db.queries.events import insert_or_ignore
 
 
@@ -66,11 +65,6 @@ def brand_settings(connection: Connection, brand_id: int) -> dict[str, object]:
     return connection.execute(sa.select(brand.c.settings).where(brand.c.id == brand_id)).scalar() or {}
 
 
-def brand_ids(connection: Connection) -> list[int]:
-    """All brands, for background work that visits each in turn."""
-    return list(connection.execute(sa.select(brand.c.id).order_by(brand.c.id)).scalars())
-
-
 def add_source(connection: Connection, brand_id: int, kind: str, name: str,
                integration_id: int | None = None) -> int:
     """The id of this source, stored when it is new; safe to repeat."""
@@ -96,12 +90,6 @@ def integration_id(connection: Connection, brand_id: int, name: str) -> int | No
     """The id of the brand's integration of this name."""
     return connection.execute(sa.select(integration.c.id).where(
         integration.c.brand_id == brand_id, integration.c.name == name)).scalar()
-
-
-def add_fields(connection: Connection, brand_id: int, rows: Sequence[dict[str, object]], now: dt.datetime) -> None:
-    """Stores fields (``name``, ``folded``, ``kind``) that the brand does not have yet."""
-    for row in rows:
-        connection.execute(insert_or_ignore(connection, field).values(brand_id=brand_id, created_at=now, **row))
 
 
 def add_user(connection: Connection, **values: object) -> int:

@@ -11,8 +11,6 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.accounts import source
 from gateway.db.models.imports import upload
-from gateway.db.models.subscribers import field
-from gateway.domain.values import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +49,3 @@ def sources(connection: Connection, brand_id: int) -> dict[int, SourceRow]:
     t = source.c
     rows = connection.execute(sa.select(t.id, t.kind, t.name, t.integration_id).where(t.brand_id == brand_id))
     return {row[0]: SourceRow(*row) for row in rows}
-
-
-def fields(connection: Connection, brand_id: int) -> dict[str, Field]:
-    """The brand's fields by folded name."""
-    t = field.c
-    rows = connection.execute(sa.select(t.folded, t.name, t.kind, t.max_length).where(t.brand_id == brand_id))
-    return {folded: Field(name, kind, max_length) for folded, name, kind, max_length in rows}

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import mailing, mailing_interest
-from gateway.db.models.subscribers import field, interest
+from gateway.db.models.subscribers import interest
 from gateway.db.queries.feeds import in_window
 from gateway.domain.mailing import MailingDraft, MailingFilter
 from gateway.domain.paging import Window
@@ -82,12 +82,6 @@ def find(connection: Connection, brand_id: int, wanted: MailingFilter, window: W
     if wanted.name is not None:
         query = query.where(t.name == wanted.name)
     return _with_interests(connection, brand_id, connection.execute(query).all())
-
-
-def field_names(connection: Connection, brand_id: int) -> Mapping[str, str]:
-    """The brand's fields: name -> kind."""
-    rows = connection.execute(sa.select(field.c.name, field.c.kind).where(field.c.brand_id == brand_id))
-    return {row.name: row.kind for row in rows}
 
 
 def _is(brand_id: int, mailing_id: int) -> sa.ColumnElement[bool]:

@@ -12,7 +12,6 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.imports import decision, upload
-from gateway.db.models.subscribers import field
 from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import FAILED as ROW_FAILED
@@ -136,12 +135,6 @@ def spool_names(connection: Connection) -> set[str]:
     """The files of all imports that have not ended for good."""
     return set(connection.execute(sa.select(upload.c.spool_name).where(
         upload.c.finished_at.is_(None), upload.c.spool_name.is_not(None))).scalars())
-
-
-def known_fields(connection: Connection, brand_id: int) -> dict[str, str]:
-    """Folded name -> name of the brand's fields."""
-    return {row.folded: row.name for row in connection.execute(
-        sa.select(field.c.folded, field.c.name).where(field.c.brand_id == brand_id))}
 
 
 def _free(now: dt.datetime) -> sa.ColumnElement[bool]:
