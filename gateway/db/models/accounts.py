@@ -20,6 +20,7 @@ integration = Table(
     brand_ref(),
     Column("name", String(255), nullable=False),
     Column("kind", String(20), nullable=False),  # api, sql
+    Column("identity", String(20), nullable=False, server_default="standard"),  # or imis_legacy (ID-3)
     Column("config", Text),  # the bridge's configuration, encrypted with the installation's key
     Column("state", String(20), nullable=False, server_default="up"),  # up, down (an outage: ID-60)
     Column("probe_at", Instant),  # when a down integration is tried again

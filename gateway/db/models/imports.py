@@ -1,6 +1,18 @@
 """What arrived: uploads and bulk jobs, the decisions taken about records, and remembered answers."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, PrimaryKeyConstraint, String, Table, Text, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from gateway.db.models.base import BigId, Instant, Json, brand_ref, id_column, metadata, ref
 
@@ -26,6 +38,8 @@ upload = Table(
     Column("lease_until", Instant),
     Column("lease_owner", String(64)),
     Column("message", Text),
+    Column("notified_at", Instant),  # when the mail about its end went out (PUSH-50)
+    Column("rejects_name", String(100)),  # the failed rows, a file below <data>/spool (PUSH-33)
     Column("request_id", String(64)),
     Column("queued_at", Instant, nullable=False),
     Column("started_at", Instant),
@@ -58,6 +72,33 @@ decision = Table(
     Column("warnings", Text),  # JSON list of codes
     Index("ix_decision_upload_row", "upload_id", "row_number"),
     Index("ix_decision_subscriber", "subscriber_id"),
+    sqlite_autoincrement=True,
+)
+
+refusal = Table(
+    "refusal", metadata,  # a request that was refused as a whole; kept 30 days, without its body (PUSH-14)
+    id_column(),
+    brand_ref(),
+    Column("recorded_at", Instant, nullable=False),
+    Column("actor", String(255), nullable=False),
+    Column("door", String(10), nullable=False),
+    Column("operation", String(255), nullable=False),  # "POST /push/v1/subscribers"
+    Column("code", String(40), nullable=False),
+    Column("field", String(255)),
+    Column("message", Text, nullable=False),
+    Column("request_id", String(64)),
+    Index("ix_refusal_recorded", "brand_id", "recorded_at", "id"),
+    sqlite_autoincrement=True,
+)
+
+column_mapping = Table(
+    "column_mapping", metadata,  # a saved mapping of a file's columns (PUSH-61)
+    id_column(),
+    brand_ref(),
+    Column("name", String(100), nullable=False),
+    Column("columns", Json, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    UniqueConstraint("brand_id", "name"),
     sqlite_autoincrement=True,
 )
 

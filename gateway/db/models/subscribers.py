@@ -6,9 +6,10 @@ record, a bounce on the address, a do-not-email flag on the remote key.
 
 from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, UniqueConstraint, text
 
-from gateway.db.models.base import BigId, Instant, JsonText, brand_ref, id_column, metadata, ref
+from gateway.db.models.base import BigId, Instant, Json, JsonText, brand_ref, id_column, metadata, ref
 
 LIVE_KEYLESS = "merged_into IS NULL AND keyless AND email IS NOT NULL"
+LIVE_MAIN = "merged_into IS NULL AND is_main AND email IS NOT NULL"
 
 subscriber = Table(
     "subscriber", metadata,
@@ -16,10 +17,12 @@ subscriber = Table(
     brand_ref(),
     Column("email", String(254)),  # normalised (ID-7); null when the address was withdrawn
     Column("keyless", Boolean, nullable=False),  # never had a remote key (ID-12): its address is its identity
+    Column("is_main", Boolean, nullable=False, server_default=text("false")),  # made while One-to-Many was on (ID-4)
     ref("source_id", "source"),
     ref("first_source_id", "source"),  # never changes (ID-30)
     Column("orphan", Boolean, nullable=False, server_default=text("false")),
     Column("merged_into", BigId),  # a tombstone of that subscriber (ID-26)
+    Column("erased_at", Instant),  # its person asked to be forgotten (ID-35): nothing personal is left
     Column("opted_out_at", Instant),
     Column("opt_out_origin", String(20)),  # link, one-click, form, complaint, admin, api
     Column("last_upload_id", BigId),  # what created or changed it last (ID-27)
@@ -29,6 +32,8 @@ subscriber = Table(
     Index("ix_subscriber_brand_changed", "brand_id", "changed_at", "id"),
     Index("uq_subscriber_keyless_email", "brand_id", "email", unique=True,
           sqlite_where=text(LIVE_KEYLESS), postgresql_where=text(LIVE_KEYLESS)),
+    Index("uq_subscriber_main_email", "brand_id", "email", unique=True,
+          sqlite_where=text(LIVE_MAIN), postgresql_where=text(LIVE_MAIN)),
     sqlite_autoincrement=True,
 )
 
@@ -94,8 +99,11 @@ interest = Table(
     Column("description", String(1000)),
     Column("public", Boolean, nullable=False, server_default=text("false")),
     ref("integration_id", "integration", nullable=True),  # set when an integration owns it
+    Column("external_id", String(255)),  # that integration's GroupId or ListId (PUSH-23, PUSH-24)
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("brand_id", "name"),
+    Index("uq_interest_external", "integration_id", "external_id", unique=True,
+          sqlite_where=text("external_id IS NOT NULL"), postgresql_where=text("external_id IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 
@@ -109,7 +117,13 @@ membership = Table(
     Column("channel", String(10), nullable=False),  # native, groups, list (ID-38)
     Column("since", Instant, nullable=False),
     Column("until", Instant),  # ended, never deleted
+    Column("begins_at", Instant),  # outside these two the membership rests (PUSH-23)
+    Column("ends_at", Instant),
+    Column("detail", JsonText),  # {"type", "subType", "role", "joined"} of a group
     Index("ix_membership_interest", "interest_id", "until", "subscriber_id"),
+    Index("ix_membership_since", "brand_id", "since", "id"),
+    Index("ix_membership_until", "brand_id", "until", "id", sqlite_where=text("until IS NOT NULL"),
+          postgresql_where=text("until IS NOT NULL")),
     Index("uq_membership_open", "subscriber_id", "interest_id", "source_id", "channel", unique=True,
           sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),
     sqlite_autoincrement=True,
@@ -123,4 +137,42 @@ interest_opt_out = Table(
     Column("left_at", Instant, nullable=False),
     Column("origin", String(20), nullable=False),
     PrimaryKeyConstraint("subscriber_id", "interest_id"),
+)
+
+suppression = Table(
+    "suppression", metadata,  # who was erased must not come back (ID-35): keyed hashes, nothing readable
+    brand_ref(),
+    Column("kind", String(10), nullable=False),  # email, key
+    Column("hash", String(64), nullable=False),
+    Column("erased_at", Instant, nullable=False),
+    PrimaryKeyConstraint("brand_id", "kind", "hash"),
+)
+
+subscriber_merge = Table(
+    "subscriber_merge", metadata,  # one row per tombstone, with what undoing it needs (ID-26)
+    id_column(),
+    brand_ref(),
+    ref("loser_id", "subscriber", index=True),
+    ref("survivor_id", "subscriber", index=True),
+    Column("rule", String(10), nullable=False),  # ID-17, ID-74
+    Column("upload_id", BigId),
+    Column("merged_at", Instant, nullable=False),
+    Column("undone_at", Instant),
+    Column("before", JsonText, nullable=False),  # the survivor and the loser as they were
+    sqlite_autoincrement=True,
+)
+
+identity_switch = Table(
+    "identity_switch", metadata,  # a brand on its way to One-to-Many or back (ID-73..75)
+    id_column(),
+    brand_ref(),
+    Column("state", String(20), nullable=False),  # previewed, running, on, off
+    Column("fingerprint", String(64), nullable=False),  # of the state that the preview saw
+    Column("counters", Json, nullable=False),
+    Column("checkpoint", String(254)),  # the last address that is done
+    Column("actor", String(255), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Index("ix_identity_switch_brand", "brand_id", "id"),
+    sqlite_autoincrement=True,
 )
