@@ -33,6 +33,20 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Group:
+    """A membership that a whole record brings (PUSH-23). ``external_id``: the sender's own name of the interest.
+
+    Outside ``begins_at`` and ``ends_at`` it rests; None is open. ``detail``: type, subType, role, joined, as texts.
+    """
+
+    external_id: str
+    name: str
+    begins_at: dt.datetime | None = None
+    ends_at: dt.datetime | None = None
+    detail: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class SubscriberRecord:
     """One record as a door read it, not yet normalised (ID-41).
 
@@ -40,6 +54,10 @@ class SubscriberRecord:
     follows the import's empty-value rule; a field that is not in the mapping is kept. ``do_not_email``:
     None when not given. ``problem``: the door could not read the record; it fails with that, in its place.
     ``warnings``: what the door itself has to say (an unknown member). ``line``: of the file, 1-based.
+
+    ``whole``: the record is the person's whole state at this source (ID-40): a field that is not named is cleared,
+    a membership of channel ``groups`` that is not in ``groups`` ends, an empty address withdraws it (ID-33).
+    ``deleted``: the link ends (ID-32); only ``remote_id`` counts.
     """
 
     remote_id: str | None = None
@@ -51,6 +69,9 @@ class SubscriberRecord:
     problem: Problem | None = None
     warnings: tuple[Problem, ...] = ()
     line: int | None = None
+    whole: bool = False
+    groups: tuple[Group, ...] = ()
+    deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +79,9 @@ class ImportOptions:
     """How a batch is applied (PUSH-50..56). ``interests`` join or leave as the mode says.
 
     ``label`` names the upload where records come without remote ID. ``integration`` names the foreign
-    system when it is not the credential's own (SOAP-19). ``detail``: All, Failures or None.
+    system when it is not the credential's own (SOAP-19). ``detail``: All, Failures or None. ``notify``: addresses
+    that get a mail when a job has ended. ``change_addresses``: whether a known remote ID may come with another
+    address (ID-28); None: an integration may, an upload by a person may not.
     """
 
     mode: str = ADD_OR_UPDATE
@@ -68,6 +91,8 @@ class ImportOptions:
     detail: str = "All"
     label: str = ""
     integration: str | None = None
+    notify: tuple[str, ...] = ()
+    change_addresses: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
