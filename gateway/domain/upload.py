@@ -10,8 +10,9 @@ from typing import Any
 from gateway.domain.records import Counters, ImportOptions
 from gateway.errors import GatewayError
 
-CSV, NDJSON = "text/csv", "application/x-ndjson"
-MEDIA_TYPES = (CSV, NDJSON)
+CSV, TSV, NDJSON = "text/csv", "text/tab-separated-values", "application/x-ndjson"
+TABLES = (CSV, TSV)
+MEDIA_TYPES = (CSV, TSV, NDJSON)
 
 QUEUED, RUNNING, HELD = "queued", "running", "held"
 FINISHED, FINISHED_WITH_ERRORS, REJECTED = "finished", "finished_with_errors", "rejected"
@@ -58,7 +59,8 @@ class Spooled:
 class UploadRequest:
     """How the spooled body is to be read and applied. ``gzip``: it is packed; ``charset``: None is UTF-8.
 
-    ``columns`` name the columns of a CSV file without header.
+    Of tables alone: ``columns`` name the columns of a file without header, ``quoted`` says whether quotes mean
+    anything (PUSH-60). ``delimiter`` is of CSV alone.
     """
 
     options: ImportOptions
@@ -67,6 +69,7 @@ class UploadRequest:
     charset: str | None = None
     delimiter: str = ","
     columns: tuple[str, ...] = ()
+    quoted: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,4 +125,4 @@ def request_of(options: Mapping[str, Any], label: str, media_type: str, encoding
     wanted = ImportOptions(options["mode"], options["emptyValue"], tuple(options["interests"]), options["dryRun"],
                            options["detail"], label, options["integration"])
     return UploadRequest(wanted, media_type, encoding == "gzip", options["charset"], options["delimiter"],
-                         tuple(options["columns"]))
+                         tuple(options["columns"]), options.get("quoted", True))

@@ -1,4 +1,4 @@
-"""How does a CSV file become records, row by row, whatever is wrong with some of them? (PUSH-60, RFC 4180)"""
+"""How does a CSV or TSV file become records, row by row, whatever is wrong with some of them? (PUSH-60, RFC 4180)"""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ class CsvReader:
 
     ``plan`` says what the columns mean. Raises on opening: ``INVALID_REQUEST`` for a header that cannot be
     read or mapped (the job is rejected). A row that cannot be read is a record with a ``problem``; lines
-    are counted from 1, a record has the line it begins on (PUSH-72).
+    are counted from 1, a record has the line it begins on (PUSH-72). Not ``quoted``: a quote is a character
+    like any other, and every line is a row, as in raw exports of databases (``quote=none``).
     """
 
     def __init__(self, lines: Iterable[str], known_fields: Mapping[str, str], delimiter: str = ",",
-                 columns: tuple[str, ...] = ()) -> None:
+                 columns: tuple[str, ...] = (), *, quoted: bool = True) -> None:
         csv.field_size_limit(2 * MAX_LINE)  # a global of the module; the source below keeps rows shorter
-        self._source = _Source(lines)
-        self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True)
+        self._source = _Source(lines, quoted)
+        self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True,
+                                quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
         self.plan: ColumnPlan = plan_columns(columns or self._header(), known_fields)
 
     def _header(self) -> list[str]:
@@ -86,10 +88,11 @@ def _spanning(problem: Problem, first: int, last: int) -> Problem:
 class _Source:
     """Feeds lines to the csv module and keeps what it does not: where the row in hand begins, how long it is."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str], quoted: bool) -> None:
         self.row_line = 1
         self.problem: Problem | None = None
         self._lines = iter(lines)
+        self._quoted = quoted
         self._line = 0
         self._size = 0
         self._last = ""
@@ -105,7 +108,7 @@ class _Source:
 
         Answers the last line of the row.
         """
-        inside = (self._line > self.row_line) ^ self._last.count('"') & 1
+        inside = self._quoted and (self._line > self.row_line) ^ self._last.count('"') & 1
         while inside and (line := next(self._lines, None)) is not None:
             self._line += 1
             inside ^= line.count('"') & 1
@@ -133,6 +136,6 @@ class _Source:
         Only a quoted newline carries a row on, so every line but a row's first begins inside quotes; an
         odd number of quotes leaves or enters them.
         """
-        if line.count('"') & 1:
+        if self._quoted and line.count('"') & 1:
             return '"\n'
         return "x\n" if self._line == self.row_line else None

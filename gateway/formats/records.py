@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.domain.records import SubscriberRecord
-from gateway.domain.upload import CSV, NDJSON, UploadRequest
+from gateway.domain.upload import NDJSON, TABLES, TSV, UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats import ndjson
 from gateway.formats.csv import CsvReader
@@ -28,8 +28,9 @@ def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: 
     ``UNSUPPORTED_MEDIA_TYPE`` for another format; a bad row is a record with a problem.
     """
     texts = lines(decode(blocks, request.charset))
-    if request.media_type == CSV:
-        reader = CsvReader(texts, known_fields, request.delimiter, request.columns)
+    if request.media_type in TABLES:
+        delimiter = "\t" if request.media_type == TSV else request.delimiter
+        reader = CsvReader(texts, known_fields, delimiter, request.columns, quoted=request.quoted)
         return RecordStream(iter(reader), reader.plan.unmapped)
     if request.media_type == NDJSON:
         return RecordStream(ndjson.read(texts))

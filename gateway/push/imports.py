@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, g, request
 
-from gateway.domain.upload import CSV, MEDIA_TYPES, STATES, JobFilter, Spooled, UploadRequest
+from gateway.domain.upload import CSV, MEDIA_TYPES, STATES, TABLES, JobFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats.encoding import codec_name
 from gateway.push import options, query, shapes
@@ -16,7 +16,8 @@ from gateway.push.body import is_gzip, read_blocks, read_json
 from gateway.services import spool, uploads
 from gateway.services.gateway import Gateway, Unit
 
-_CSV_OPTIONS = ("columns", "delimiter")
+_TABLE_OPTIONS = ("columns", "quote")
+_QUOTES = {"double": True, "none": False}
 JOB = "j-"
 
 
@@ -93,13 +94,16 @@ def _upload_request() -> UploadRequest:
     if media_type not in MEDIA_TYPES:
         raise GatewayError("UNSUPPORTED_MEDIA_TYPE", f"Send Content-Type: {' or '.join(MEDIA_TYPES)}.",
                            field="Content-Type")
-    of_format = _CSV_OPTIONS if media_type == CSV else ()
+    of_format = _TABLE_OPTIONS if media_type in TABLES else ()
+    if media_type == CSV:
+        of_format += ("delimiter",)
     query.only(*options.NAMES, *of_format, repeatable=options.REPEATABLE)
     charset = request.mimetype_params.get("charset")
     codec_name(charset)
     return UploadRequest(
         options=options.import_options(), media_type=media_type, gzip=is_gzip(), charset=charset,
-        delimiter=request.args.get("delimiter", ","), columns=_columns())
+        delimiter=request.args.get("delimiter", ","), columns=_columns(),
+        quoted=query.word("quote", _QUOTES, True))
 
 
 def _columns() -> tuple[str, ...]:

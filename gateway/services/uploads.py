@@ -134,7 +134,7 @@ def _written(unit: Unit, request: UploadRequest) -> dict[str, Any]:
     """What the worker must know besides the row's own columns."""
     return {**imports.options_as_json(request.options), "integration": request.options.integration,
             "charset": request.charset, "delimiter": request.delimiter, "columns": list(request.columns),
-            "scopes": sorted(unit.actor.scopes)}
+            "quoted": request.quoted, "scopes": sorted(unit.actor.scopes)}
 
 
 def _view(row: Any) -> JobView:

@@ -145,3 +145,19 @@ def test_any_table_survives(table, size, end):
     text = "email,City" + end + "".join(quoted(a) + "," + quoted(b) + end for a, b in table)
     found = rows(text, size=size)
     assert [(r.email, r.values["City"], r.problem) for r in found] == [(a or None, b, None) for a, b in table]
+
+
+@pytest.mark.parametrize("size", [1, 7, 1 << 16])
+def test_raw_export(size):
+    """PUSH-60 ``quote=none``: quotes are text, every line is a row, and nothing runs into the next one."""
+    found = rows('email\tCity\na@b.org\t5" pipe\nb@b.org\t"Bonn\nc@b.org\t"Kiel"\nd@b.org\n', size=size,
+                 delimiter="\t", quoted=False)
+    assert [record.values.get("City") for record in found] == ['5" pipe', '"Bonn', '"Kiel"', None]
+    assert [(record.line, record.problem and record.problem.code) for record in found] == [
+        (2, None), (3, None), (4, None), (5, "INVALID_VALUE")]
+
+
+def test_raw_row_that_is_too_long():
+    """PUSH-5, PUSH-60: with ``quote=none`` a lone quote in a row that is too long does not take the next row along."""
+    found = rows(f'email,City\na@b.org,"{"x" * MAX_LINE}\nc@b.org,Kiel\n', quoted=False)
+    assert [record.problem and record.problem.code for record in found] == ["FIELD_TOO_LONG", None]

@@ -44,6 +44,8 @@ def test_from_acceptance_to_the_errors(call, door):
     (CSV, "text/csv; charset=utf-8", ""), (CSV.encode("utf-16"), "text/csv; charset=utf-16", ""),
     (CSV.replace(",", ";"), "TEXT/CSV", "?delimiter=;"), (CSV.split("\n", 1)[1], "text/csv",
                                                          "?columns=remoteId,email,FirstName"),
+    (CSV.replace(",", "\t"), "text/tab-separated-values", ""),
+    (CSV.replace(",", "\t").encode("cp1252"), "text/tab-separated-values; charset=windows-1252", "?quote=none"),
     ('{"remoteId":"K-1","email":"ann@example.org","fields":{"FirstName":"Ann"}}\n{"remoteId":"K-2","email":"nobody"}',
      "application/x-ndjson", "")])
 @pytest.mark.parametrize("packed", [False, True])
@@ -63,7 +65,9 @@ def test_formats_end_in_the_same_state(call, door, data, content_type, options, 
 
 @pytest.mark.parametrize(("content_type", "path", "headers", "status", "code"), [
     ("application/json", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
-    ("text/tab-separated-values", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("text/tab-separated-values", "/imports?delimiter=;", {}, 400, "INVALID_REQUEST"),
+    ("text/csv", "/imports?quote=single", {}, 400, "INVALID_VALUE"),
+    ("application/x-ndjson", "/imports?quote=none", {}, 400, "INVALID_REQUEST"),
     ("application/xml", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("text/csv; charset=ebcdic", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
