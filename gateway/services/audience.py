@@ -37,5 +37,11 @@ def count(unit: Unit, mailing: StoredMailing) -> AudienceCount:
     return AudienceCount(found.get(None, 0), left_out)
 
 
+def judge(unit: Unit, mailing: StoredMailing, subscriber_ids: Sequence[int]) -> dict[int, str | None]:
+    """What :func:`freeze` would decide now about these records: the reason, None for a recipient, absent for who is in
+    none of the mailing's interests; reads only."""
+    return queries.judge(unit.connection, _rule(unit, mailing), subscriber_ids, unit.now)
+
+
 def _rule(unit: Unit, mailing: StoredMailing) -> Audience:
     return Audience(unit.brand_id, mailing.mailing_id, mailing.draft.include_orphans)

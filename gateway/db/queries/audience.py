@@ -61,6 +61,20 @@ def count(connection: Connection, audience: Audience, now: dt.datetime) -> dict[
     return {reason: number for reason, number in rows}
 
 
+def judge(connection: Connection, audience: Audience, subscriber_ids: Sequence[int],
+          now: dt.datetime) -> dict[int, str | None]:
+    """What :func:`freeze` would decide now about these records: the reason, or None for a recipient.
+
+    A record that no included interest reaches is absent. Only the records of the same addresses are looked at, for
+    nobody else has a say.
+    """
+    s = subscriber.c
+    emails = sa.select(s.email).where(s.brand_id == audience.brand_id, s.id.in_(subscriber_ids), s.email.is_not(None))
+    judged = _judged(audience, now, sa.or_(s.id.in_(subscriber_ids), s.email.in_(emails))).subquery()
+    rows = connection.execute(sa.select(judged.c.id, judged.c.reason).where(judged.c.id.in_(subscriber_ids)))
+    return {row.id: row.reason for row in rows}
+
+
 def freeze_links(connection: Connection, brand_id: int, instance_id: int, urls: Sequence[str]) -> None:
     """Stores the instance's links by their number, from 0 (SEND-46)."""
     rows = [{"brand_id": brand_id, "instance_id": instance_id, "number": number, "url": url}
@@ -112,9 +126,14 @@ def current_email(connection: Connection, brand_id: int, subscriber_id: int) -> 
     return connection.scalar(sa.select(s.email).where(s.brand_id == brand_id, s.id == subscriber_id))
 
 
-def _judged(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, str]]:
-    """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy."""
-    first = _reasons(audience, now).subquery()
+def _judged(audience: Audience, now: dt.datetime,
+            among: sa.ColumnElement[bool] | None = None) -> sa.Select[tuple[int, str, str]]:
+    """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy.
+
+    ``among`` cuts the records that are looked at; it must keep all of one address together.
+    """
+    reasons = _reasons(audience, now)
+    first = (reasons if among is None else reasons.where(among)).subquery()
     place = sa.func.row_number().over(partition_by=(first.c.email, first.c.reason), order_by=first.c.id)
     placed = sa.select(first, place.label("place")).subquery()
     duplicate = sa.and_(placed.c.reason.is_(None), placed.c.place > 1)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.models.imports import decision
@@ -30,3 +33,52 @@ def record(connection: Connection, brand_id: int, *, upload_id: int | None, acto
             json.dumps(o.changes, ensure_ascii=False) if o.changes else None,
             json.dumps([warning.code for warning in o.warnings]) if o.warnings else None))
     insert_rows(connection, decision, _COLUMNS, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """A decision as it is stored; ``row_number`` is 0-based, ``changes`` name -> (old, new)."""
+
+    decision_id: int
+    upload_id: int | None
+    row_number: int | None
+    line: int | None
+    recorded_at: dt.datetime
+    actor: str
+    door: str
+    subscriber_id: int | None
+    remote_id: str | None
+    email: str | None
+    rule: str | None
+    status: str
+    code: str | None
+    field: str | None
+    message: str | None
+    changes: Mapping[str, tuple[str | None, str | None]]
+    warnings: tuple[str, ...]
+
+
+def of_subscriber(connection: Connection, brand_id: int, subscriber_ids: Sequence[int],
+                  limit: int) -> list[StoredDecision]:
+    """The newest ``limit`` decisions about these records, newest first."""
+    t = decision.c
+    return _read(connection, brand_id, t.subscriber_id.in_(subscriber_ids), limit)
+
+
+def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int) -> list[StoredDecision]:
+    """The newest ``limit`` decisions of an upload, newest first."""
+    return _read(connection, brand_id, decision.c.upload_id == upload_id, limit)
+
+
+def _read(connection: Connection, brand_id: int, which: sa.ColumnElement[bool], limit: int) -> list[StoredDecision]:
+    t = decision.c
+    query = (sa.select(t.id, t.upload_id, t.row_number, t.line, t.recorded_at, t.actor, t.door, t.subscriber_id,
+                       t.remote_id, t.email, t.rule, t.status, t.code, t.field, t.message, t.changes, t.warnings)
+             .where(t.brand_id == brand_id, which).order_by(t.id.desc()).limit(limit))
+    return [_stored(*row) for row in connection.execute(query)]
+
+
+def _stored(*columns: Any) -> StoredDecision:
+    *plain, changes, warnings = columns
+    read = {name: (old, new) for name, (old, new) in json.loads(changes or "{}").items()}
+    return StoredDecision(*plain, read, tuple(json.loads(warnings or "[]")))

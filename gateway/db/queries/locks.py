@@ -18,3 +18,13 @@ def lock_brand(connection: Connection, brand_id: int) -> None:
     if is_postgresql(connection):
         connection.execute(sa.text("SELECT pg_advisory_xact_lock(:space, :brand)"),
                            {"space": _BRAND_LOCKS, "brand": brand_id % 2**31})
+
+
+def wait_at_most(connection: Connection, seconds: float) -> None:
+    """Lets this transaction wait so long for any lock; after that it ends with ``UNAVAILABLE``.
+
+    PostgreSQL only: on SQLite a unit says itself how long it waits.
+    """
+    if is_postgresql(connection):
+        connection.execute(sa.text("SELECT set_config('lock_timeout', :limit, true)"),
+                           {"limit": f"{int(seconds * 1000)}ms"})
