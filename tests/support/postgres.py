@@ -60,8 +60,8 @@ class Cluster:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A private cluster in a temporary folder, stopped and removed at the end.
+def cluster(**options: str) -> Iterator[Cluster]:
+    """A private cluster in a temporary folder, stopped and removed at the end; ``options`` go before ``OPTIONS``.
 
     PostgreSQL refuses to run as root, so root hands it to the user ``postgres`` or ``nobody``. Raises
     :class:`PostgresMissing` with the remedy.
@@ -77,7 +77,7 @@ def cluster() -> Iterator[Cluster]:
             check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)
         with open(home / "log", "wb") as log:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", home, *(f"--{k}={v}" for k, v in OPTIONS.items())],
+                [programs / "postgres", "-D", data, "-k", home, *(f"--{k}={v}" for k, v in (OPTIONS | options).items())],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=home, start_new_session=True, **identity)
         try:
             yield _wait_for(server, Cluster(home))
