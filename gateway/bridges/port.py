@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -94,6 +94,13 @@ class Bridge(Protocol):
 
     def members(self, since: str | None) -> MemberStream:
         """Who is there: everybody, or what changed since the cursor. Raises :class:`Refused` for a bad cursor."""
+
+    def members_by_id(self, remote_ids: Sequence[str], timeout_s: float) -> list[RemoteMember]:
+        """What the system says now of the people with these remote IDs (a few), each as :meth:`members` would list it.
+
+        Others may be among them; who is not listed is absent. To answer a person who waits: it gives up after about
+        ``timeout_s``. Raises :class:`Refused` when the system cannot be asked for single people.
+        """
 
     def write_back(self, item: WritebackItem) -> None:
         """Sets what the item says; returns when the system has stored it. Doing it twice changes nothing (ID-62).

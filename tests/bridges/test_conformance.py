@@ -38,6 +38,19 @@ def test_lists_everybody_and_says_so_at_the_end_only(ams, bridge):
     assert not next(m for m in found if m.remote_id == "19").interests
 
 
+def test_single_people_are_listed_as_in_the_whole_list(ams, bridge):
+    """ID-79: who is asked for by remote ID comes exactly as a sync would see them; nobody else does."""
+    ams.put("17", "ann@example.org", 0, "Gold; Board")
+    ams.put("0018", "Bo@Example.org ", 1)
+    ams.put("18", "cy@example.org", None)
+    ams.put("o'hara; --", None, None, "", 1)
+    with closing(bridge.members(None)) as stream:
+        listed = {member.remote_id: member for member in stream}
+    for wanted in (["17"], ["0018"], ["17", "o'hara; --"], ["nobody"], ["17", "nobody"]):
+        found = bridge.members_by_id(wanted, 2.0)
+        assert {member.remote_id: member for member in found} == {key: listed[key] for key in wanted if key in listed}
+
+
 def test_a_stream_closed_early_is_incomplete(ams, bridge):
     for number in range(5):
         ams.put(str(number), f"m{number}@example.org")
@@ -87,6 +100,8 @@ def test_every_call_to_a_system_that_is_away_is_an_outage(ams):
             bridge.probe()
         with pytest.raises(Outage):
             bridge.write_back(item())
+        with pytest.raises(Outage):
+            bridge.members_by_id(["17"], 2.0)
         with pytest.raises(Outage), closing(bridge.members(None)) as stream:
             next(stream)
         assert not stream.complete

@@ -1,6 +1,7 @@
 """Does the SQL bridge cope with what real databases hold, forbid and do?"""
 
 import datetime as dt
+import time
 import tracemalloc
 from contextlib import closing
 from decimal import Decimal
@@ -165,3 +166,29 @@ def test_text_of_keys(value, said):
 def test_a_column_that_is_not_read_says_nothing():
     found = member({"remote_id": 17, "email": "ann@example.org"})
     assert (found.do_not_email, found.interests, found.deleted) == (None, None, False)
+
+
+@pytest.mark.parametrize("column", ["INTEGER", "NUMERIC(12, 2)", "DOUBLE PRECISION", "CHAR(12)", "VARCHAR(20)"])
+def test_single_people_are_found_whatever_the_type_of_the_key(sql_ams, column):
+    """ID-79: a key that a sync would read as 17 is found by 17, also where the database writes it 17.00."""
+    sql_ams.do("DROP TABLE IF EXISTS typed")
+    sql_ams.do(f"CREATE TABLE typed (id {column}, mail VARCHAR(100))")
+    sql_ams.do("INSERT INTO typed VALUES (17, 'ann@example.org'), (170, 'bo@example.org'), (NULL, NULL)")
+    text = "SELECT id AS remote_id, mail AS email FROM typed -- everybody"
+    for members in (text, "WITH t AS (SELECT * FROM typed) " + text.replace("FROM typed", "FROM t"),
+                    {"table": "typed", "remote_id": "id", "email": "mail"}):
+        with closing(SqlBridge.from_config({**sql_ams.config, "members": members})) as bridge:
+            assert [(m.remote_id.strip(), m.email) for m in bridge.members_by_id(["17"], 2.0)] == [
+                ("17", "ann@example.org")]
+            assert bridge.members_by_id(["7"], 2.0) == []
+
+
+def test_single_people_of_a_slow_view_are_given_up_in_time(sql_ams):
+    """ID-79: a person waits for the answer."""
+    slow = ("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 2000000000) "
+            "SELECT i AS remote_id, 'a@example.org' AS email FROM n WHERE i < 0")
+    with closing(SqlBridge.from_config({**sql_ams.config, "members": slow})) as bridge:
+        began = time.monotonic()
+        with pytest.raises(Outage):
+            bridge.members_by_id(["17"], 0.5)
+        assert time.monotonic() - began < 5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -105,6 +105,7 @@ class MemoryAms:
     def __init__(self) -> None:
         self.people: list[RemoteMember] = []
         self.written: list[WritebackItem] = []
+        self.asked: list[tuple[str, ...]] = []
         self.is_away = False
         self.refuses: set[str] = set()
         self.breaks_after: int | None = None
@@ -132,6 +133,12 @@ class MemoryAms:
         if since is not None:
             raise Refused("no cursor")
         return MemberStream(self._read(), lists_everybody=True)
+
+    def members_by_id(self, remote_ids: Sequence[str], timeout_s: float) -> list[RemoteMember]:
+        """Those of the people who have one of the IDs."""
+        self.probe()
+        self.asked.append(tuple(remote_ids))
+        return [member for member in self.people if (member.remote_id or "").strip() in remote_ids]
 
     def _read(self) -> Iterator[RemoteMember]:
         self.probe()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 
 import sqlalchemy as sa
@@ -35,6 +35,15 @@ class SqlBridge:
             raise Refused("This database has no change cursor; read everybody.")
         return MemberStream(self._read(), lists_everybody=True)
 
+    def members_by_id(self, remote_ids: Sequence[str], timeout_s: float) -> list[RemoteMember]:
+        """The members with these remote IDs, by the members query itself, on a connection of its own."""
+        spellings = [each for remote_id in remote_ids for each in rows.spellings(remote_id)]
+        with closing(ForeignDatabase(self._config.url, min(timeout_s, self._config.timeout_s))) as database, \
+                translated(), database.reading() as connection:
+            result = connection.execute(_among(self._config.members), {"spellings": spellings})
+            names = _names(result)
+            return [rows.member(dict(zip(names, row, strict=True))) for row in result.fetchmany(BATCH_ROWS)]
+
     def write_back(self, item: WritebackItem) -> None:
         """Runs the statement of the item's kind in a transaction of its own.
 
@@ -64,9 +73,7 @@ class SqlBridge:
         with translated(), self._database.reading() as connection:
             result = connection.execution_options(yield_per=BATCH_ROWS).execute(self._config.members)
             with closing(result):
-                names = [str(name).lower() for name in result.keys()]
-                for missing in {"remote_id", "email"}.difference(names):
-                    raise Refused(f"The members query has no column {missing}. Name it so: SELECT ... AS {missing}.")
+                names = _names(result)
                 for batch in self._batches(connection, result):
                     for row in batch:
                         yield rows.member(dict(zip(names, row, strict=True)))
@@ -80,3 +87,18 @@ class SqlBridge:
             yield list(batch)
 
 
+def _names(result: sa.CursorResult) -> list[str]:
+    names = [str(name).lower() for name in result.keys()]
+    for missing in {"remote_id", "email"}.difference(names):
+        raise Refused(f"The members query has no column {missing}. Name it so: SELECT ... AS {missing}.")
+    return names
+
+
+def _among(members: sa.TextClause | sa.Select) -> sa.Select:
+    """The members query, cut to the rows whose remote ID is one of ``spellings``; of whatever type its column is."""
+    if isinstance(members, sa.TextClause):  # the line break ends a comment, if the text ends in one
+        listed = sa.text(members.text + "\n").columns(sa.column("remote_id")).subquery("listed")
+    else:
+        listed = members.subquery("listed")
+    spelled = sa.func.trim(sa.cast(listed.c.remote_id, sa.Text))
+    return sa.select(sa.text("*")).select_from(listed).where(spelled.in_(sa.bindparam("spellings", expanding=True)))

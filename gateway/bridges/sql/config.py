@@ -25,7 +25,7 @@ class SqlConfig:
     """A checked configuration. The URL holds a password and is never shown."""
 
     url: URL = field(repr=False)
-    members: sa.Executable
+    members: sa.TextClause | sa.Select
     writeback: Mapping[str, sa.TextClause]
     timeout_s: float
 
@@ -57,7 +57,7 @@ def _timeout(value: object) -> float:
     return float(value)
 
 
-def _members(value: object) -> sa.Executable:
+def _members(value: object) -> sa.TextClause | sa.Select:
     if isinstance(value, Mapping):
         return _select_from(value)
     if not isinstance(value, str) or not value.lstrip().lower().startswith(("select", "with")):

@@ -10,6 +10,7 @@ from gateway.bridges.port import RemoteMember
 from gateway.domain.records import Problem
 
 INTEREST_SEPARATOR = ";"
+MAX_PLACES = 10
 _TRUE = frozenset({"1", "true", "t", "yes", "y", "on"})
 _FALSE = frozenset({"0", "false", "f", "no", "n", "off"})
 
@@ -44,6 +45,13 @@ def text(value: object) -> str | None:
     if isinstance(value, float | decimal.Decimal) and math.isfinite(value) and value == (whole := int(value)):
         return str(whole)
     return str(value)
+
+
+def spellings(remote_id: str) -> list[str]:
+    """How databases write this remote ID as text: a whole number has a fraction of zeros where its column has one."""
+    if not remote_id.isascii() or not remote_id.isdigit():
+        return [remote_id]
+    return [remote_id, *(f"{remote_id}.{'0' * places}" for places in range(1, MAX_PLACES + 1))]
 
 
 def truth(column: str, value: object) -> bool | None:
