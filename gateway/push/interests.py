@@ -8,8 +8,11 @@ from flask import Blueprint, Response, g
 
 from gateway.push import query, shapes
 from gateway.push.answers import change, show
-from gateway.push.auth import require
-from gateway.push.body import members, read_json
+from gateway.push.body import read_json
+from gateway.push.operations import operation
+from gateway.push.query import Parameter
+from gateway.push.schemas.interests import INTEREST, INTEREST_DRAFT, INTEREST_PAGE
+from gateway.push.schemas.kinds import Flag, Text
 from gateway.services import interests
 from gateway.services.gateway import Gateway, Unit
 
@@ -19,26 +22,26 @@ def routes(gateway: Gateway) -> Blueprint:
     made = Blueprint("interests", __name__)
 
     @made.get("/interests")
+    @operation("PUSH-37", "Find interests", scope="import", answer=INTEREST_PAGE, parameters=(
+        Parameter("name", Text()), Parameter("public", Flag()),
+        Parameter("integration", Text("the foreign system that it belongs to")), *query.PAGES))
     def find() -> Response:
-        require("import")
-        query.only("name", "public", "integration", *query.PAGE)
-        wanted = interests.InterestFilter(name=query.text("name"), public=query.boolean("public"),
-                                          integration=query.text("integration"))
+        wanted = interests.InterestFilter(name=query.given("name"), public=query.given("public"),
+                                          integration=query.given("integration"))
         with gateway.feed(g.actor) as unit:
             found = interests.find(unit, wanted, query.page())
         return show(shapes.page(found, shapes.interest))
 
     @made.post("/interests")
+    @operation("PUSH-37", "Make an interest", scope="import", body=INTEREST_DRAFT, answer=INTEREST, writes=True,
+               codes=("ALREADY_EXISTS", "INVALID_CHARACTER", "FIELD_TOO_LONG", "LIMIT_EXCEEDED"),
+               example={"name": "Board", "description": "Papers of the board", "public": False})
     def create() -> Response:
-        require("import")
-        query.only()
         body = read_json()
-        given = members(body.value, ("name", "description", "public"), required=("name",))
+        given = INTEREST_DRAFT.read("", body.value)
 
         def work(unit: Unit) -> tuple[int, dict[str, Any]]:
-            view = interests.create(unit, query.text_value("name", given["name"]) or "",
-                                    query.text_value("description", given.get("description")),
-                                    bool(query.boolean_value("public", given.get("public"))))
+            view = interests.create(unit, given["name"], given.get("description"), bool(given.get("public")))
             return 200, shapes.interest(view)
 
         return change(gateway, body.sha256, work)

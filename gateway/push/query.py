@@ -3,21 +3,48 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from flask import request
+from flask import g, request
 
-from gateway.clock import UTC, to_millis
 from gateway.domain.addresses import holds_forbidden
-from gateway.domain.mapping import ValueProblem, boolean_of, text_of, texts_of
-from gateway.domain.paging import PageRequest
+from gateway.domain.paging import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE, PageRequest
 from gateway.errors import GatewayError
+from gateway.push.schemas.kinds import Flag, Kind, Number, Text, read_id, read_instant
 
 T = TypeVar("T")
-_INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)(\.\d{1,7})?(Z|[+-]\d\d:[0-5]\d)", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of the URL: its name, its kind, and whether it may be given more than once."""
+
+    name: str
+    kind: Kind
+    repeatable: bool = False
+
+
 PAGE = ("after", "limit")
+PAGES = (
+    Parameter("after", Text("the `next` of the page before; the other parameters stay the same")),
+    Parameter("limit", Number(f"rows a page, 1 to {MAX_PAGE_SIZE}; default {DEFAULT_PAGE_SIZE}")),
+)
+"""The parameters of every list and feed (PUSH-48)."""
+
+
+def read(parameters: Iterable[Parameter]) -> None:
+    """Reads the declared ``parameters`` for :func:`given`; raises as :func:`only` and as their kinds do."""
+    only(*(each.name for each in parameters if not each.repeatable),
+         repeatable=tuple(each.name for each in parameters if each.repeatable))
+    g.given = {each.name: tuple(each.kind.read(each.name, one) for one in texts(each.name)) if each.repeatable
+               else each.kind.read(each.name, text(each.name)) for each in parameters}
+
+
+def given(name: str) -> Any:
+    """A declared parameter as its kind reads it; None, or ``()`` for a repeatable one, when it is not there."""
+    return g.given[name]
 
 
 def only(*known: str, repeatable: tuple[str, ...] = ()) -> None:
@@ -61,62 +88,17 @@ def choice(name: str, words: Iterable[str]) -> str | None:
 
 def boolean(name: str) -> bool | None:
     """A boolean in the words of PUSH-9."""
-    return boolean_value(name, text(name))
-
-
-def boolean_value(name: str, value: Any) -> bool | None:
-    """A boolean; raises ``INVALID_VALUE``."""
-    return _read(name, boolean_of, value)
-
-
-def text_value(name: str, value: Any) -> str | None:
-    """A text, also written as an integer (PUSH-9); raises ``INVALID_VALUE``."""
-    return _read(name, text_of, value)
-
-
-def texts_value(name: str, value: Any) -> tuple[str, ...]:
-    """An array of texts; raises ``INVALID_VALUE``."""
-    return _read(name, texts_of, value)
+    return Flag().read(name, text(name))
 
 
 def number(name: str) -> int | None:
     """A whole number of at most 18 digits; raises ``INVALID_VALUE``."""
-    value = text(name)
-    if value is None:
-        return None
-    if re.fullmatch(r"[0-9]{1,18}", value) is None:
-        raise GatewayError("INVALID_VALUE", "Expected a whole number.", field=name)
-    return int(value)
+    return Number().read(name, text(name))
 
 
 def instant(name: str) -> dt.datetime | None:
     """An instant of PUSH-7; raises ``INVALID_DATE``."""
-    return instant_value(name, text(name))
-
-
-def instant_value(name: str, value: Any) -> dt.datetime | None:
-    """The instant in UTC, cut to milliseconds; None for no value, ``""`` and the year 0001 (PUSH-7).
-
-    Raises ``INVALID_DATE`` for anything that is not exactly an instant with its offset.
-    """
-    if value is None or value == "":
-        return None
-    found = _INSTANT.fullmatch(value) if isinstance(value, str) else None
-    if found is not None and value.startswith("0001-"):
-        return None
-    try:
-        moment, fraction, offset = found.groups()
-        return to_millis(dt.datetime.fromisoformat(moment + (fraction or "")[:7] + offset).astimezone(UTC))
-    except (AttributeError, ValueError, OverflowError):
-        raise GatewayError("INVALID_DATE", "Expected an instant such as 2026-01-31T09:30:00Z or "
-                                           "2026-01-31T09:30:00.000+01:00, with its offset.", field=name) from None
-
-
-def _read(name: str, convert: Callable[[Any], T], value: Any) -> T:
-    try:
-        return convert(value)
-    except ValueProblem as problem:
-        raise GatewayError("INVALID_VALUE", str(problem), field=name) from None
+    return read_instant(name, text(name))
 
 
 def page() -> PageRequest:
@@ -126,7 +108,4 @@ def page() -> PageRequest:
 
 def path_id(value: str, prefix: str = "") -> int:
     """The number of an id in the path or the query; what cannot be an id is ``NOT_FOUND`` like any unknown one."""
-    digits = value.removeprefix(prefix)
-    if not value.startswith(prefix) or re.fullmatch(r"[1-9][0-9]{0,17}", digits) is None:
-        raise GatewayError("NOT_FOUND", "There is nothing of this id.")
-    return int(digits)
+    return read_id(value, prefix)

@@ -7,10 +7,13 @@ import io
 
 from flask import Blueprint, Response, g, request
 
-from gateway.domain.events import EventFilter
+from gateway.domain.events import TYPES, EventFilter
 from gateway.push import query, shapes
 from gateway.push.answers import show
-from gateway.push.auth import require
+from gateway.push.operations import operation
+from gateway.push.query import Parameter
+from gateway.push.schemas.kinds import Id, Instant, Number, Word
+from gateway.push.schemas.mailings import EVENT_PAGE, REPORT
 from gateway.services import reporting
 from gateway.services.gateway import Gateway
 
@@ -20,24 +23,24 @@ def routes(gateway: Gateway) -> Blueprint:
     made = Blueprint("reporting", __name__)
 
     @made.get("/mailings/<mailing_id>/report")
+    @operation("PUSH-41", "The figures of a mailing", scope="report", answer=REPORT, answer_types=("text/csv",),
+               parameters=(Parameter("instance", Id("of this instance alone")),))
     def report(mailing_id: str) -> Response:
-        require("report")
-        query.only("instance")
-        instance = query.text("instance")
         with gateway.reading(g.actor) as unit:
-            found = reporting.report(unit, mailing_id=query.path_id(mailing_id),
-                                     instance_id=None if instance is None else query.path_id(instance))
+            found = reporting.report(unit, mailing_id=query.path_id(mailing_id), instance_id=query.given("instance"))
         if request.accept_mimetypes.best_match(["application/json", "text/csv"]) == "text/csv":
             return _as_csv(shapes.report_rows(found))
         return show(shapes.report(found))
 
     @made.get("/events")
+    @operation("PUSH-42", "What happened, page by page", scope="report", answer=EVENT_PAGE, parameters=(
+        Parameter("type", Word(TYPES), repeatable=True), Parameter("mailing", Number()),
+        Parameter("instance", Number()), Parameter("since", Instant("recorded at or after")),
+        Parameter("until", Instant("recorded before")), *query.PAGES))
     def events() -> Response:
-        require("report")
-        query.only("mailing", "instance", "since", "until", *query.PAGE, repeatable=("type",))
-        wanted = EventFilter(types=query.texts("type"), mailing_id=query.number("mailing"),
-                             instance_id=query.number("instance"), since=query.instant("since"),
-                             until=query.instant("until"))
+        wanted = EventFilter(types=query.given("type"), mailing_id=query.given("mailing"),
+                             instance_id=query.given("instance"), since=query.given("since"),
+                             until=query.given("until"))
         with gateway.feed(g.actor) as unit:
             found = reporting.find_events(unit, wanted, query.page())
         return show(shapes.page(found, shapes.event))

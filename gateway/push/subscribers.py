@@ -13,8 +13,11 @@ from gateway.domain.records import FAILED, MAX_SYNC_RECORDS, BatchReport, Identi
 from gateway.errors import GatewayError
 from gateway.push import options, query, shapes
 from gateway.push.answers import BASE, change, show
-from gateway.push.auth import require
 from gateway.push.body import members, read_json
+from gateway.push.operations import operation
+from gateway.push.query import Parameter
+from gateway.push.schemas import people
+from gateway.push.schemas.options import DETAIL, IMPORT_OPTIONS
 from gateway.services import imports, subscribers, suppression
 from gateway.services.gateway import Gateway, Unit
 
@@ -24,16 +27,19 @@ def routes(gateway: Gateway) -> Blueprint:
     made = Blueprint("subscribers", __name__)
     _add_import(made, gateway)
     _add_looks(made, gateway)
-    _add_status(made, gateway, "unsubscribe", suppression.unsubscribe)
-    _add_status(made, gateway, "resubscribe", suppression.resubscribe)
+    _add_status(made, gateway, "unsubscribe", "Stop all mail to people", suppression.unsubscribe)
+    _add_status(made, gateway, "resubscribe", "Allow mail to people again", suppression.resubscribe)
     return made
 
 
 def _add_import(made: Blueprint, gateway: Gateway) -> None:
     @made.post("/subscribers")
+    @operation("PUSH-31", "Import up to 1,000 people", scope="import", parameters=IMPORT_OPTIONS, body=people.RECORDS,
+               answer=people.BATCH, writes=True, codes=("TOO_MANY_RECORDS", "LIST_UNKNOWN", "LIMIT_EXCEEDED",
+                                                        "FIELD_TOO_LONG", "INVALID_CHARACTER", "INVALID_VALUE"),
+               example=[{"remoteId": "17", "email": "ann@example.org", "fields": {"FirstName": "Ann"},
+                         "interests": {"add": ["News"]}}, {"email": "cy@example.org"}])
     def import_records() -> Response:
-        require("import")
-        query.only(*options.NAMES, repeatable=options.REPEATABLE)
         wanted = options.import_options()
         body = read_json()
         records = [record_of(item) for item in _records(body.value)]
@@ -43,18 +49,18 @@ def _add_import(made: Blueprint, gateway: Gateway) -> None:
 
 def _add_looks(made: Blueprint, gateway: Gateway) -> None:
     @made.get("/subscribers/<int:subscriber_id>")  # a number: other words under /subscribers are acts
+    @operation("PUSH-36", "One person", scope="report", answer=people.SUBSCRIBER)
     def get(subscriber_id: int) -> Response:
-        require("report")
-        query.only()
         who = Identifier(subscriber_id=query.path_id(str(subscriber_id)))
         with gateway.reading(g.actor) as unit:
             return show(shapes.subscriber(subscribers.get(unit, who)))
 
     @made.get("/subscribers")
+    @operation("PUSH-36", "Who is this", scope="report", answer=people.SUBSCRIBER_PAGE, codes=("INVALID_EMAIL",),
+               parameters=(Parameter("email", people.EMAIL), Parameter("remoteId", people.REMOTE_ID), *query.PAGES),
+               about="email or remoteId is needed.")
     def find() -> Response:
-        require("report")
-        query.only("email", "remoteId", *query.PAGE)
-        wanted = SubscriberFilter(email=query.text("email"), remote_id=query.text("remoteId"))
+        wanted = SubscriberFilter(email=query.given("email"), remote_id=query.given("remoteId"))
         if wanted.email is None and wanted.remote_id is None:
             raise GatewayError("INVALID_REQUEST", "Say whom: ?email= or ?remoteId=.", field="email")
         with gateway.feed(g.actor) as unit:
@@ -62,11 +68,12 @@ def _add_looks(made: Blueprint, gateway: Gateway) -> None:
         return show(shapes.page(found, shapes.subscriber))
 
 
-def _add_status(made: Blueprint, gateway: Gateway, name: str,
+def _add_status(made: Blueprint, gateway: Gateway, name: str, summary: str,
                 act: Callable[[Unit, Sequence[StatusEntry]], BatchReport]) -> None:
+    @operation("PUSH-35", summary, scope="import", parameters=(DETAIL,), body=people.ENTRIES, answer=people.BATCH,
+               writes=True, codes=("TOO_MANY_RECORDS",),
+               example=[{"email": "cy@example.org", "reason": "wrote us a letter"}])
     def status() -> Response:
-        require("import")
-        query.only("detail")
         detail = options.detail()
         body = read_json()
         entries = [entry_of(item) for item in _records(body.value)]
