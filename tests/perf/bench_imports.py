@@ -88,7 +88,8 @@ def write_file(path: Path, rows: int) -> None:
 def sqlite_floor(path: Path, database: Path) -> Spent:
     """csv.reader and ``executemany`` of upserts into one table, as safe as ours: WAL, full sync, often committed."""
     upsert = _UPSERT.format(marks=", ".join("?" * len(COLUMNS)))
-    with closing(sqlite3.connect(database, isolation_level=None)) as db, path.open(encoding="utf-8", newline="") as file:
+    with (closing(sqlite3.connect(database, isolation_level=None)) as db,
+          path.open(encoding="utf-8", newline="") as file):
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-16000"):
             db.execute(f"PRAGMA {pragma}")
         db.execute(_TABLE.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))

@@ -66,7 +66,7 @@ def cluster(**options: str) -> Iterator[Cluster]:
     PostgreSQL refuses to run as root, so root hands it to the user ``postgres`` or ``nobody``. Raises
     :class:`PostgresMissing` with the remedy.
     """
-    programs = find_programs()
+    programs, options = find_programs(), OPTIONS | options
     # Not pytest's folder: the path of a socket must be short, and the other user must be able to reach it.
     home = Path(tempfile.mkdtemp(prefix="gw-pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
     identity = _server_identity(home)
@@ -77,7 +77,7 @@ def cluster(**options: str) -> Iterator[Cluster]:
             check=True, stdout=subprocess.DEVNULL, cwd=home, **identity)
         with open(home / "log", "wb") as log:
             server = subprocess.Popen(
-                [programs / "postgres", "-D", data, "-k", home, *(f"--{k}={v}" for k, v in (OPTIONS | options).items())],
+                [programs / "postgres", "-D", data, "-k", home, *(f"--{k}={v}" for k, v in options.items())],
                 stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=home, start_new_session=True, **identity)
         try:
             yield _wait_for(server, Cluster(home))
