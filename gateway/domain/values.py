@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import re
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gateway.domain.addresses import forbidden_character, holds_forbidden
-from gateway.domain.fields import fold
+from gateway.domain.dates import day_of
+from gateway.domain.fields import JSON, fold
 from gateway.domain.records import CLEAR, MAX_FIELDS_PER_RECORD, MAX_NAME, Problem
 
 WARN, FAIL, CREATE = "warn", "fail", "create"
 """What the brand wants done with a field that it does not have (setting ``unknownField``)."""
 
 _BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
-_INSTANT = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d{1,7})?(?:Z|[+-]\d\d:\d\d)?)?",
-                      re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A field of the brand's catalogue. ``kind``: text, date, boolean, html."""
+    """A field of the brand's catalogue. ``kind``: text, date, boolean, html, json."""
 
     name: str
     kind: str
@@ -114,25 +112,25 @@ def _convert(known: Field, text: str) -> str | Problem:
         return Problem("FIELD_TOO_LONG", f"The value is longer than {known.max_length} characters. Shorten it.",
                        known.name)
     if known.kind == "date":
-        return _day(known, text.strip())
+        return _day(known, text)
     if known.kind == "boolean":
         found = _BOOLEANS.get(text.strip().lower(), "" if not text.strip() else None)
         return Problem("INVALID_VALUE", "Expected true or false.", known.name) if found is None else found
-    return text
+    return _json(known, text) if known.kind == JSON else text
 
 
 def _day(known: Field, text: str) -> str | Problem:
     """The calendar day as written; an instant is never moved by its offset (PUSH-8). Year 0001 is no value (PUSH-7)."""
-    if not text:
-        return ""
-    found = _INSTANT.fullmatch(text)
     try:
-        if found is None:
-            raise ValueError
-        if len(text) == 10:
-            return "" if dt.date.fromisoformat(text).year == 1 else text
-        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups())
-        dt.datetime(year, month, day, hour, minute, second)  # does that moment exist?
+        return day_of(text)
     except ValueError:
         return Problem("INVALID_DATE", "The day does not exist or is not written as yyyy-MM-dd.", known.name)
-    return "" if year == 1 else text[:10]
+
+
+def _json(known: Field, text: str) -> str | Problem:
+    """The JSON text as it came: whoever reads the field can rely on its being one."""
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return Problem("INVALID_VALUE", "The value of this field is a JSON text, such as [].", known.name)
+    return text

@@ -14,7 +14,8 @@ from gateway.db.queries import accounts as stored
 from gateway.db.queries import fields
 from gateway.db.unit import Unit
 from gateway.domain.accounts import ROLE_SCOPES, ROLES, SCOPES, Actor, system_actor
-from gateway.domain.fields import STANDARD_FIELDS, fold
+from gateway.domain.fields import JSON, MAX_JSON, STANDARD_FIELDS, fold
+from gateway.domain.records import MAX_VALUE
 from gateway.errors import GatewayError
 from gateway.services import passwords
 from gateway.services.gateway import Gateway
@@ -104,7 +105,8 @@ def add_brand(gateway: Gateway, brand_id: int | None, name: str, allow_ip: Seque
         made = stored.add_brand(unit.connection, brand_id, name, allow_ip, unit.now)
         stored.add_source(unit.connection, made, "local", "")
         stored.add_integration(unit.connection, made, DEFAULT_INTEGRATION, "api", None, unit.now)
-        rows = [{"name": field, "folded": fold(field), "kind": kind} for field, kind in STANDARD_FIELDS.items()]
+        rows = [{"name": field, "folded": fold(field), "kind": kind,
+                 "max_length": MAX_JSON if kind == JSON else MAX_VALUE} for field, kind in STANDARD_FIELDS.items()]
         fields.add(unit.connection, made, rows, unit.now)
         return made
 

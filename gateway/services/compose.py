@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from gateway.db.queries import deliveries, fields
 from gateway.db.unit import Unit
 from gateway.domain.delivery import Claimed
+from gateway.domain.fields import JSON
 from gateway.domain.mailing import MailingDraft
 from gateway.domain.records import Identifier, Problem
 from gateway.mail.message import (
@@ -70,7 +71,7 @@ def prepare(unit: Unit, draft: MailingDraft, instance_id: int, *, frozen: bool =
 
 def warnings(unit: Unit, prepared: Prepared) -> tuple[Problem, ...]:
     """What the author should look at: merge tags that no field of the brand has, or where none is filled (SEND-40)."""
-    known = {field.name for field in fields.of_brand(unit.connection, unit.brand_id).values()}
+    known = {field.name for field in fields.of_brand(unit.connection, unit.brand_id).values() if field.kind != JSON}
     unknown = sorted(prepared.compiled.merge_tags - known - BUILT_IN_TAGS)
     found = [Problem("FIELD_UNKNOWN", f"There is no field '{name}'; its merge tag stays empty. "
                                       "Correct the tag, or import values for it.", name) for name in unknown]

@@ -6,13 +6,14 @@ import datetime as dt
 from collections.abc import Sequence
 from dataclasses import replace
 
-from gateway.db.queries import accounts, batches, identities
+from gateway.db.queries import accounts, batches, fields, identities
 from gateway.db.queries import interests as stored_interests
 from gateway.db.queries import subscribers as stored
 from gateway.db.queries.batches import SourceRow
 from gateway.db.queries.subscribers import SubscriberRow
 from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.fields import JSON
 from gateway.domain.merge import Rank, effective
 from gateway.domain.paging import Page, PageRequest
 from gateway.domain.people import Document
@@ -82,14 +83,20 @@ def identify(unit: Unit, who: Identifier) -> int:
 
 
 def merge_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    """Subscriber id -> field -> the value that counts (ID-36), for personalisation. Everybody asked for is there."""
+    """Subscriber id -> field -> the value that counts (ID-36), for personalisation. Everybody asked for is there.
+
+    Fields of kind json are left out: nobody wants to read brackets in a mail (PUSH-26).
+    """
     if not subscriber_ids:
         return {}
     documents = stored.documents(unit.connection, unit.brand_id, subscriber_ids)
-    rank = rank_of(batches.sources(unit.connection, unit.brand_id)) if documents else None
-    return {subscriber_id: {} if rank is None else
-            {name: value.text for name, value in effective(documents.get(subscriber_id, {}), rank).items()}
-            for subscriber_id in subscriber_ids}
+    if not documents:
+        return {subscriber_id: {} for subscriber_id in subscriber_ids}
+    rank = rank_of(batches.sources(unit.connection, unit.brand_id))
+    unread = {field.name for field in fields.of_brand(unit.connection, unit.brand_id).values() if field.kind == JSON}
+    counting = {subscriber_id: effective(documents.get(subscriber_id, {}), rank) for subscriber_id in subscriber_ids}
+    return {subscriber_id: {name: value.text for name, value in values.items() if name not in unread}
+            for subscriber_id, values in counting.items()}
 
 
 def rank_of(sources: dict[int, SourceRow]) -> Rank:

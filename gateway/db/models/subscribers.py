@@ -69,7 +69,7 @@ field = Table(
     brand_ref(),
     Column("name", String(100), nullable=False),
     Column("folded", String(100), nullable=False),  # lower case without blanks, "-", "_": how columns find it
-    Column("kind", String(20), nullable=False, server_default="text"),  # text, date, boolean, html
+    Column("kind", String(20), nullable=False, server_default="text"),  # text, date, boolean, html, json
     Column("max_length", Integer, nullable=False, server_default="4000"),
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("brand_id", "folded"),

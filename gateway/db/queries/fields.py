@@ -14,7 +14,7 @@ from gateway.domain.values import Field
 
 
 def add(connection: Connection, brand_id: int, rows: Sequence[dict[str, object]], now: dt.datetime) -> None:
-    """Stores fields (``name``, ``folded``, ``kind``) that the brand does not have yet."""
+    """Stores fields (``name``, ``folded``, ``kind``, perhaps ``max_length``) that the brand does not have yet."""
     for row in rows:
         connection.execute(insert_or_ignore(connection, field).values(brand_id=brand_id, created_at=now, **row))
 

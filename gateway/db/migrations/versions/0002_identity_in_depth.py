@@ -1,4 +1,5 @@
-"""One-to-Many mains, merges that can be undone, erasures, group memberships with dates, saved mappings, refusals."""
+"""One-to-Many mains, merges that can be undone, erasures, group memberships with dates, saved mappings, refusals, and
+the fields of the compatible face in the brands that are there."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,6 +23,7 @@ def upgrade() -> None:
     _extend()
     _add_imports()
     _add_identity()
+    _add_fields()
 
 
 def _extend() -> None:
@@ -119,3 +121,18 @@ def _add_identity() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_identity_switch_brand", "identity_switch", ["brand_id", "id"])
+
+
+def _add_fields() -> None:
+    """Brands of the first schema lack the fields that came with the compatible face (PUSH-26)."""
+    new = sa.text(
+        "INSERT INTO field (brand_id, name, folded, kind, max_length, created_at) "
+        "SELECT b.id, :name, lower(:name), :kind, :max_length, b.created_at FROM brand b "
+        "WHERE NOT EXISTS (SELECT 1 FROM field f WHERE f.brand_id = b.id AND f.folded = lower(:name))").bindparams(
+            sa.bindparam("name", type_=sa.String()), sa.bindparam("kind", type_=sa.String()),
+            sa.bindparam("max_length", type_=sa.Integer()))
+    for kind, max_length, names in (("text", 4000, ["OtherEmailAddresses"]),
+                                    ("boolean", 4000, ["IsBill", "DoNotPublish"]),
+                                    ("json", 65536, ["Education", "JobHistory", "Orders"])):
+        for name in names:
+            op.get_bind().execute(new, {"name": name, "kind": kind, "max_length": max_length})
