@@ -70,6 +70,16 @@ def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int)
     return _read(connection, brand_id, decision.c.upload_id == upload_id, limit)
 
 
+def of_nobody(connection: Connection, brand_id: int, email: str | None, remote_id: str | None,
+              limit: int) -> list[StoredDecision]:
+    """The newest ``limit`` decisions about records with this address or remote ID that came to nobody."""
+    t = decision.c
+    named = [column == value for column, value in ((t.email, email), (t.remote_id, remote_id)) if value is not None]
+    if not named:
+        return []
+    return _read(connection, brand_id, sa.and_(t.subscriber_id.is_(None), sa.or_(*named)), limit)
+
+
 def _read(connection: Connection, brand_id: int, which: sa.ColumnElement[bool], limit: int) -> list[StoredDecision]:
     t = decision.c
     query = (sa.select(t.id, t.upload_id, t.row_number, t.line, t.recorded_at, t.actor, t.door, t.subscriber_id,

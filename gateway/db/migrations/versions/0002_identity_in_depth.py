@@ -45,6 +45,9 @@ def _extend() -> None:
 
 
 def _add_imports() -> None:
+    for name in ("email", "remote_id"):  # what was refused for want of a person is found by what it named (ID-79)
+        op.create_index(f"ix_decision_nobody_{name}", "decision", ["brand_id", name],
+                        **_partial("subscriber_id IS NULL"))
     op.create_table(
         "refusal",
         sa.Column("id", BIG, autoincrement=True, nullable=False),
