@@ -6,17 +6,17 @@ certain that the record does not fail, so a failed record changes nothing (PUSH-
 
 from __future__ import annotations
 
-from gateway.domain import identity, interests, merge, records
+from gateway.domain import identity, interests, links, merge, records
 from gateway.domain.addresses import printable
 from gateway.domain.batch import Batch, note, note_resolved
-from gateway.domain.identity import ADOPT, CREATE, Identity, Resolution
+from gateway.domain.groups import check_groups, replace_groups
 from gateway.domain.interests import Interests
+from gateway.domain.links import Changes
 from gateway.domain.people import Key, Person
 from gateway.domain.records import Outcome, Problem, SubscriberRecord
+from gateway.domain.resolution import ADOPT, CREATE, END, Identity, Resolution
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, ORPHAN, REMOTE_FLAG
 from gateway.domain.values import Values, read_values
-
-Changes = dict[str, tuple[str | None, str | None]]
 
 _REMEDIES = {
     OPT_OUT: "unsubscribed here: only Resubscribe ends it",
@@ -26,15 +26,19 @@ _REMEDIES = {
 
 
 _RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
+_RULES_OF_CODES = {"REMOTE_ID_REQUIRED": "ID-1"}
 
 
 def apply_record(batch: Batch, index: int, record: SubscriberRecord, who: Identity | Problem) -> Outcome:
     """Applies one record to the picture and says what became of it; ``who`` is ``read_identity`` of it."""
     if isinstance(who, Problem):
         note(batch, record, who)
-        return _failed(index, record, _RULES_OF_READING.get(who.field or ""), who)
+        rule = _RULES_OF_CODES.get(who.code) or _RULES_OF_READING.get(who.field or "")
+        return _failed(index, record, rule, who)
     resolution = identity.resolve(who, batch.directory)
     note_resolved(batch, who, resolution)
+    if who.deleted:
+        return _delete(batch, index, record, who, resolution)
     skipped = _forbidden_by_mode(batch.mode, resolution)
     if skipped is not None:
         return _outcome(index, record, who, resolution, records.SKIPPED, skipped)
@@ -43,37 +47,23 @@ def apply_record(batch: Batch, index: int, record: SubscriberRecord, who: Identi
     values = _check(batch, record, who, resolution)
     if isinstance(values, Problem):
         return _outcome(index, record, who, resolution, records.FAILED, values)
-    if batch.mode == records.REMOVE:
+    if batch.mode == records.REMOVE and not record.whole:
         return _remove(batch, index, record, who, resolution)
     return _store(batch, index, record, who, resolution, values)
 
 
-def end_link(batch: Batch, index: int, remote_id: str) -> Outcome:
-    """Ends a remote key of the sender: it was deleted or retired over there (ID-32). Not an unsubscribe.
-
-    The record leaves the sender's interests, keeps everything else, and is an orphan if no link is left.
-    """
-    directory = batch.directory
-    person = directory.holder(remote_id)
+def _delete(batch: Batch, index: int, record: SubscriberRecord, who: Identity, resolution: Resolution) -> Outcome:
+    """Ends the link of a record that was deleted over there (ID-32); nobody who is not known is an error (PUSH-22)."""
+    person = resolution.person
     if person is None:
-        return Outcome(index, records.SKIPPED, "ID-32", remote_id=remote_id,
-                       problem=Problem("NOT_FOUND", "Nobody has this remote ID.", "remoteId"))
-    key = person.keys[(directory.integration_id, remote_id)]
-    if key.ended_at is not None:
-        return Outcome(index, records.UNCHANGED, "ID-32", person.subscriber_id, remote_id, person.email, "remoteId")
-    key.ended_at, key.is_changed = batch.now, True
-    changes: Changes = {"link": ("live", "ended")}
-    live = [integration_id for (integration_id, _), other in person.keys.items() if other.ended_at is None]
-    if directory.integration_id not in live:
-        for row in person.memberships:
-            if row.until is None:
-                row.until, row.is_changed = batch.now, True
-    if not live:
-        person.orphan = True
-        changes["orphan"] = ("false", "true")
+        warning = Problem("NOT_FOUND", "Nobody has this remote ID; there is nothing to end.", "remoteId")
+        return _outcome(index, record, who, resolution, records.UNCHANGED, None, None, [*record.warnings, warning])
+    assert who.remote_id is not None
+    changes: Changes = {}
+    if not links.end(batch, person, who.remote_id, changes):
+        return _outcome(index, record, who, resolution, records.UNCHANGED, None, person)
     batch.touch(person)
-    return Outcome(index, records.UPDATED, "ID-32", person.subscriber_id, remote_id, person.email, "remoteId",
-                   changes=changes)
+    return _outcome(index, record, who, resolution, records.UPDATED, None, person, changes=changes)
 
 
 def _forbidden_by_mode(mode: str, resolution: Resolution) -> Problem | None:
@@ -100,7 +90,12 @@ def _check(batch: Batch, record: SubscriberRecord, who: Identity, resolution: Re
     if record.do_not_email and who.remote_id is None and not _keys_to_flag(batch, who, resolution.person):
         return Problem("REMOTE_ID_REQUIRED", "A do-not-email flag sits on a remote ID. Send the remote ID with it, "
                                              "or use Unsubscribe.", "doNotEmail")
-    return read_values(record.values, batch.catalogue, batch.empty_value) if record.values else Values({})
+    if record.groups:
+        problem = check_groups(record.groups)
+        if problem is not None:
+            return problem
+    empty_value = records.CLEAR if record.whole else batch.empty_value
+    return read_values(record.values, batch.catalogue, empty_value) if record.values else Values({})
 
 
 def _remove(batch: Batch, index: int, record: SubscriberRecord, who: Identity, resolution: Resolution) -> Outcome:
@@ -129,18 +124,24 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     if person.last_upload_id == batch.upload_id:
         warnings.append(Problem("DUPLICATE_IN_BATCH", "The same upload has already created or changed this person."))
     given = _with_unknown(batch, record, values, warnings)
+    if record.whole:
+        given = merge.whole_state(person, batch.value_source_id, given)
     written = merge.write_values(person, batch.value_source_id, given, batch.now) if given else []
     changed = bool(changes) or bool(written)
     if record.do_not_email is not None:
         changed |= _flag(batch, record.do_not_email, who, person, changes)
-    if batch.interests.call or record.add_interests or record.remove_interests:
-        changed |= _memberships(batch, record, person, warnings)
+    if resolution.action != END:
+        if batch.interests.call or record.add_interests or record.remove_interests:
+            changed |= _memberships(batch, record, person, warnings)
+        if record.whole:
+            changed |= replace_groups(batch, record.groups, person, warnings)
     if changed or person.is_new:
         batch.touch(person)
     if written and len(person.documents) > 1:
         warnings += [Problem("VALUE_NOT_EFFECTIVE", "Stored, but the value of another source comes first.", name)
                      for name in merge.not_effective(person, batch.value_source_id, written, batch.rank)]
-    _warn_of_status(batch, person, warnings)
+    if resolution.action != END:
+        _warn_of_status(batch, person, warnings)
     if status == records.UNCHANGED and changed:
         status = records.UPDATED
     return _outcome(index, record, who, resolution, status, None, person, warnings, changes)
@@ -159,8 +160,12 @@ def _settle(batch: Batch, who: Identity, resolution: Resolution, changes: Change
         changes["remoteId"] = (None, who.remote_id)
         _change_source(batch, person, changes)
         return person, records.ADOPTED
+    if resolution.action == END:
+        assert who.remote_id is not None
+        links.end(batch, person, who.remote_id, changes)
+        return person, records.UNCHANGED
     if who.remote_id is not None:
-        _revive(person, person.keys[(directory.integration_id, who.remote_id)], changes)
+        links.revive(person, person.keys[(directory.integration_id, who.remote_id)], changes)
     if who.email is not None and who.email != person.email:
         changes["email"] = (person.email, who.email)
         directory.move(person, who.email)
@@ -186,16 +191,6 @@ def _change_source(batch: Batch, person: Person, changes: Changes) -> None:
     if person.source_id != batch.value_source_id:
         changes["source"] = (batch.source_names.get(person.source_id), batch.source_names.get(batch.value_source_id))
         person.source_id = batch.value_source_id
-
-
-def _revive(person: Person, key: Key, changes: Changes) -> None:
-    """A link that had ended is live again, and the person no orphan (ID-34)."""
-    if key.ended_at is not None:
-        key.ended_at, key.is_changed = None, True
-        changes["link"] = ("ended", "live")
-    if person.orphan:
-        person.orphan = False
-        changes["orphan"] = ("true", "false")
 
 
 def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,

@@ -51,12 +51,17 @@ def read_identity(record: SubscriberRecord, max_email: int) -> Identity | Proble
     remote_id = normalise_remote_id(record.remote_id)
     if isinstance(remote_id, Problem):
         return remote_id
+    if remote_id is None and (record.whole or record.deleted):
+        return Problem("REMOTE_ID_REQUIRED", "A record that says everything of a person is known by its remote ID. "
+                                             "Send it.", "remoteId")
+    if record.deleted:
+        return Identity(remote_id, None, deleted=True)  # all else in it is ignored (PUSH-22)
     email = None
     if record.email is not None and record.email.strip():
         email = normalise(record.email, max_email)
         if isinstance(email, Problem):
             return email
-    return Identity(remote_id, email)
+    return Identity(remote_id, email, whole=record.whole)
 
 
 def note(batch: Batch, record: SubscriberRecord, who: Identity | Problem) -> None:

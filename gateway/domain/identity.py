@@ -5,47 +5,44 @@ Pure: it reads the picture and changes nothing. One-to-Many brands get a second 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import Problem
+from gateway.domain.resolution import (
+    ADOPT,
+    BY_EMAIL,
+    BY_REMOTE_ID,
+    CREATE,
+    END,
+    FAIL,
+    UPDATE,
+    Identity,
+    Resolution,
+)
 
-CREATE, ADOPT, UPDATE, FAIL = "create", "adopt", "update", "fail"
-BY_REMOTE_ID, BY_EMAIL = "remoteId", "email"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The identifiers of one record, normalised; at least one is there, or the record fails (ID-19)."""
-
-    remote_id: str | None
-    email: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Resolution:
-    """What a record means. ``rule`` is the one rule that decided.
-
-    ``person``: who is meant, where ``action`` is adopt or update. ``twin``: a record without remote ID
-    at the same address, which is to be merged into the resolved one (ID-17). ``problem``: why it fails.
-    """
-
-    rule: str
-    action: str
-    person: Person | None = None
-    matched_by: str | None = None
-    twin: Person | None = None
-    problem: Problem | None = None
+__all__ = ["ADOPT", "BY_EMAIL", "BY_REMOTE_ID", "CREATE", "END", "FAIL", "UPDATE", "Identity", "Resolution", "resolve"]
 
 
 def resolve(identity: Identity, directory: Directory) -> Resolution:
     """The rule that holds for these identifiers in this picture; the same input always gives the same answer."""
     if identity.remote_id is not None:
+        if identity.deleted or (identity.whole and identity.email is None):
+            return _ended(identity, directory)
         return _by_remote_id(identity.remote_id, identity.email, directory)
     if identity.email is None:
         return Resolution("ID-19", FAIL, problem=Problem(
             "IDENTIFIER_MISSING", "The record names nobody. Send a remote ID or an e-mail address."))
     return _by_email(identity.email, directory)
+
+
+def _ended(identity: Identity, directory: Directory) -> Resolution:
+    """The remote key was deleted over there, or its address withdrawn; nobody is made for it (ID-32, ID-33)."""
+    assert identity.remote_id is not None
+    found = directory.holder(identity.remote_id)
+    if identity.deleted:
+        return Resolution("ID-32", END, found, BY_REMOTE_ID if found is not None else None)
+    if found is not None:
+        return Resolution("ID-33", END, found, BY_REMOTE_ID)
+    return _by_remote_id(identity.remote_id, None, directory)
 
 
 def _by_remote_id(remote_id: str, email: str | None, directory: Directory) -> Resolution:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 
 from gateway.domain.people import Directory, Document, Membership, Merge, Person
 
-NATIVE = "native"
+NATIVE, GROUPS, LIST = "native", "groups", "list"
+"""The channels of a source; each of them replaces only its own memberships (ID-38)."""
+
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 Rank = Callable[[int], tuple[int, int]]
@@ -23,6 +25,13 @@ class Value:
     text: str
     source_id: int
     changed_at: str
+
+
+def whole_state(person: Person, source_id: int, given: Mapping[str, str | None]) -> dict[str, str | None]:
+    """``given`` as all that the source says of the person: what it said before and says no more is cleared (ID-40)."""
+    document = person.documents.get(source_id)
+    said: Mapping[str, str] = {} if document is None else json.loads(document.text)
+    return {**dict.fromkeys(said), **given}
 
 
 def write_values(person: Person, source_id: int, given: Mapping[str, str | None], now: dt.datetime) -> list[str]:
@@ -129,7 +138,8 @@ def _take_memberships(survivor: Person, loser: Person, now: dt.datetime) -> None
             continue
         row.until, row.is_changed = now, True
         if (row.interest_id, row.channel) not in open_now:
-            survivor.memberships.append(Membership(row.interest_id, row.channel, row.since))
+            survivor.memberships.append(Membership(row.interest_id, row.channel, row.since, begins_at=row.begins_at,
+                                                   ends_at=row.ends_at, detail=row.detail))
 
 
 def _times(document: Document, values: Mapping[str, str]) -> dict[str, str]:

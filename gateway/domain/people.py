@@ -39,13 +39,19 @@ class Document:
 
 @dataclass(slots=True)
 class Membership:
-    """The sender's membership of a person in an interest, open while ``until`` is None (ID-38)."""
+    """The sender's membership of a person in an interest, open while ``until`` is None (ID-38).
+
+    Outside ``begins_at`` and ``ends_at`` it rests (PUSH-23). ``detail``: JSON text of what a group says of it.
+    """
 
     interest_id: int
     channel: str
     since: dt.datetime
     until: dt.datetime | None = None
     row_id: int | None = None
+    begins_at: dt.datetime | None = None
+    ends_at: dt.datetime | None = None
+    detail: str | None = None
     is_changed: bool = False
 
 

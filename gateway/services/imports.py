@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 
-from gateway.db.queries import batches, decisions, events, fields, identities, interests, locks, people_write
+from gateway.db.queries import (
+    batches,
+    decisions,
+    events,
+    fields,
+    identities,
+    interests,
+    locks,
+    own_interests,
+    people_write,
+)
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
-from gateway.domain.applying import apply_record, end_link
+from gateway.domain.applying import apply_record
 from gateway.domain.batch import Batch, note, read_identity
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.fields import fold
@@ -26,12 +37,14 @@ from gateway.domain.values import CREATE, Catalogue, Field
 from gateway.errors import GatewayError
 from gateway.services.importcontext import ImportContext, check_options, prepare, sender_of, undone_if
 from gateway.services.interests import resolve_names
+from gateway.services.own_interests import own_interest_maker
 from gateway.services.subscribers import rank_of
 
 __all__ = ["ImportContext", "apply_chunk", "check_options", "end_links", "finish", "import_records", "open_upload",
            "options_as_json", "prepare", "recognise", "trim"]
 
 BRAKE_SHARE, BRAKE_ROWS = 0.10, 10  # ID-70
+_DELETED = SubscriberRecord(deleted=True)
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -138,7 +151,8 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> 
     with undone_if(unit, context.options.dry_run):
         directory = _picture(unit, context, (), named, with_memberships=True)
         batch = _batch(unit, context, (), directory)
-        outcomes = [end_link(batch, at, remote_id) for at, remote_id in enumerate(remote_ids)]
+        outcomes = [apply_record(batch, at, _DELETED, Identity(who.remote_id, None, deleted=True))
+                    for at, who in enumerate(named)]
         _write(unit, context, directory)
     _record(unit, context, outcomes)
     return outcomes
@@ -146,7 +160,8 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> 
 
 def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
            first_index: int) -> list[Outcome]:
-    names_interests = bool(context.options.interests) or any(r.add_interests or r.remove_interests for r in records)
+    names_interests = bool(context.options.interests) or any(
+        r.whole or r.deleted or r.add_interests or r.remove_interests for r in records)
     read = [read_identity(record, context.max_email) for record in records]
     directory = _picture(unit, context, records, read, with_memberships=names_interests)
     batch = _batch(unit, context, records, directory)
@@ -222,8 +237,16 @@ def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberR
     call = resolve_names(unit, context.options.interests, creating and context.options.mode != words.REMOVE)
     names = {name.strip() for record in records for name in (*record.add_interests, *record.remove_interests)
              if not holds_forbidden(name)}
-    return Interests(interests.by_name(unit.connection, unit.brand_id, names) | call,
-                     _interest_maker(unit) if creating else None, tuple(call.values()))
+    found = Interests(interests.by_name(unit.connection, unit.brand_id, names) | call,
+                      _interest_maker(unit) if creating else None, tuple(call.values()))
+    groups = {group.external_id.strip() for record in records for group in record.groups
+              if not holds_forbidden(group.external_id)}
+    if groups:
+        found.by_external = own_interests.by_external(unit.connection, unit.brand_id, context.integration_id, groups)
+        owner = context.sources[context.value_source_id].name
+        found.create_own = own_interest_maker(unit, context.integration_id, owner) if creating else None
+        found.rename = partial(own_interests.rename, unit.connection, unit.brand_id)
+    return found
 
 
 def _field_maker(unit: Unit) -> Callable[[str], Field]:

@@ -58,7 +58,7 @@ def find(unit: Unit, wanted: InterestFilter, request: PageRequest) -> Page[Inter
     """
     _require_reading(unit)
     window = open_window(unit, "interests", wanted, request)
-    rows = stored.find(unit.connection, unit.brand_id, window, name=wanted.name, public=wanted.public,
+    rows = stored.find(unit.connection, unit.brand_id, window, unit.now, name=wanted.name, public=wanted.public,
                        integration_name=wanted.integration)
     return close_page(unit, "interests", wanted, window, rows, lambda row: (row.created_at, row.interest_id))
 
@@ -66,7 +66,7 @@ def find(unit: Unit, wanted: InterestFilter, request: PageRequest) -> Page[Inter
 def get(unit: Unit, interest_id: int) -> InterestView:
     """One interest of the brand; raises ``NOT_FOUND``."""
     _require_reading(unit)
-    found = stored.get(unit.connection, unit.brand_id, interest_id)
+    found = stored.get(unit.connection, unit.brand_id, interest_id, unit.now)
     if found is None:
         raise GatewayError("NOT_FOUND", "There is no interest of this id in this brand.", field="interestId")
     return found

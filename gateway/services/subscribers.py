@@ -52,7 +52,8 @@ def find(unit: Unit, wanted: SubscriberFilter, request: PageRequest) -> Page[Sub
     read = replace(wanted, email=None if wanted.email is None else _checked(normalise(wanted.email)),
                    remote_id=_checked(normalise_remote_id(wanted.remote_id)))
     window = open_window(unit, "subscribers", wanted, request)
-    rows = stored.find(unit.connection, unit.brand_id, read, unit.actor.integration_id, window)
+    rows = stored.find(unit.connection, unit.brand_id, read, unit.actor.integration_id, window,
+                       unit.now)
     page = close_page(unit, "subscribers", wanted, window, rows, lambda row: (row.changed_at, row.subscriber_id))
     return Page(tuple(_views(unit, page.items)), page.next_token, page.as_of)
 

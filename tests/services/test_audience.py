@@ -1,7 +1,11 @@
 """Who gets a mailing and who is left out, for which first reason (SEND-7, SEND-8, ID-46, ID-48)."""
 
-import pytest
+import datetime as dt
 
+import pytest
+import sqlalchemy as sa
+
+from gateway.db.models.subscribers import membership
 from gateway.db.queries import deliveries
 from gateway.db.queries import mailings as stored_mailings
 from gateway.services import audience, mailings
@@ -150,3 +154,20 @@ def test_preview_and_freeze_agree_on_a_large_random_crowd(house):
     assert report.targeted == 120
     emails = [row.email for row in house.deliveries(instance_id) if row.state == "accepted"]
     assert len(emails) == len(set(emails))
+
+
+def test_a_membership_rests_outside_its_dates(house):
+    """PUSH-23: not mailed before it begins, nor from the moment at which it ends."""
+    people = {house.add_person("early@example.org"): (dt.timedelta(seconds=1), None),
+              house.add_person("on@example.org"): (dt.timedelta(0), dt.timedelta(days=1)),
+              house.add_person("late@example.org"): (None, dt.timedelta(0))}
+    with house.unit() as unit:
+        for person, (begins, ends) in people.items():
+            unit.connection.execute(sa.update(membership).where(membership.c.subscriber_id == person).values(
+                begins_at=None if begins is None else house.clock.now + begins,
+                ends_at=None if ends is None else house.clock.now + ends))
+    mailing_id = house.create()
+    assert counted(house, mailing_id).recipients == 1
+    instance_id = house.schedule(mailing_id)
+    house.run(instance_id)
+    assert reasons(house, instance_id) == {list(people)[1]: "accepted"}

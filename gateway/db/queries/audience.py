@@ -160,14 +160,17 @@ def _reasons(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, 
 
 
 def _members(audience: Audience, now: dt.datetime, *, exclude: bool) -> sa.Select[tuple[int]]:
-    """Who is in one of the mailing's interests: an open membership, and not left by the person (ID-39)."""
+    """Who is in one of the mailing's interests: an open membership that does not rest, and not left by the person
+    (ID-39, PUSH-23)."""
     m, mi, left = membership.c, mailing_interest.c, interest_opt_out.c
     has_left = sa.exists().where(left.subscriber_id == m.subscriber_id, left.interest_id == m.interest_id)
     return (
         sa.select(m.subscriber_id)
         .join(mailing_interest, mi.interest_id == m.interest_id)
         .where(mi.brand_id == audience.brand_id, mi.mailing_id == audience.mailing_id, mi.exclude.is_(exclude),
-               m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now), ~has_left))
+               m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now),
+               sa.or_(m.begins_at.is_(None), m.begins_at <= now), sa.or_(m.ends_at.is_(None), m.ends_at > now),
+               ~has_left))
 
 
 def _flagged(brand_id: int | sa.BindParameter[int], email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:

@@ -96,10 +96,11 @@ def add_memberships(connection: Connection, people_by_id: dict[int, Person], sou
     """Gives the people their open memberships of this source and the interests they have left themselves."""
     ids = list(people_by_id)
     m = membership.c
-    for row_id, subscriber_id, interest_id, channel, since in connection.execute(
-            sa.select(m.id, m.subscriber_id, m.interest_id, m.channel, m.since)
+    for subscriber_id, interest_id, channel, since, row_id, begins_at, ends_at, detail in connection.execute(
+            sa.select(m.subscriber_id, m.interest_id, m.channel, m.since, m.id, m.begins_at, m.ends_at, m.detail)
             .where(among(connection, m.subscriber_id, ids), m.source_id == source_id, m.until.is_(None))).all():
-        people_by_id[subscriber_id].memberships.append(Membership(interest_id, channel, since, row_id=row_id))
+        people_by_id[subscriber_id].memberships.append(
+            Membership(interest_id, channel, since, None, row_id, begins_at, ends_at, detail))
     o = interest_opt_out.c
     for subscriber_id, interest_id in connection.execute(
             sa.select(o.subscriber_id, o.interest_id).where(among(connection, o.subscriber_id, ids))).all():

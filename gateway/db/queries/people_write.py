@@ -20,7 +20,8 @@ _CHANGING = ("email", "keyless", "source_id", "orphan", "merged_into", "opted_ou
              "last_upload_id", "changed_at")
 _KEY, _KEY_FACTS = ("brand_id", "integration_id", "remote_id"), ("do_not_email", "flagged_at", "ended_at")
 _DOCUMENT, _VALUES = ("brand_id", "subscriber_id", "source_id"), ("document", "changed", "changed_at")
-_MEMBERSHIP = ("brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since", "until")
+_MEMBERSHIP_FACTS = ("until", "begins_at", "ends_at", "detail")
+_MEMBERSHIP = ("brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since", *_MEMBERSHIP_FACTS)
 
 
 def write_people(connection: Connection, brand_id: int, touched: Sequence[Person], merges: Sequence[Merge],
@@ -73,15 +74,16 @@ def _write_documents(connection: Connection, brand_id: int, people: Iterable[Per
 
 
 def _write_memberships(connection: Connection, brand_id: int, people: Iterable[Person], source_id: int) -> None:
-    new, ended = [], []
+    new, changed = [], []
     for person in people:
         for row in person.memberships:
+            facts = (row.until, row.begins_at, row.ends_at, row.detail)
             if row.row_id is None:
-                new.append((brand_id, person.subscriber_id, row.interest_id, source_id, row.channel, row.since,
-                            row.until))
+                new.append((brand_id, person.subscriber_id, row.interest_id, source_id, row.channel, row.since, *facts))
             elif row.is_changed:
-                ended.append((row.row_id, row.until))
-    update_rows(connection, membership, ("id",), ("until",), ended)  # first: who joins again opens a second row
+                changed.append((row.row_id, *facts))
+    # First: who joins again opens a second row
+    update_rows(connection, membership, ("id",), _MEMBERSHIP_FACTS, changed)
     insert_rows(connection, membership, _MEMBERSHIP, new)
 
 
@@ -97,9 +99,9 @@ def _move(connection: Connection, brand_id: int, merges: Sequence[Merge], now: d
     lost, left = membership.alias("lost"), interest_opt_out.c
     # What the survivor is in already stays; the unique key of open memberships says so faster than a search
     connection.execute(insert_or_ignore(connection, membership).from_select(
-        ["brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since"],
+        ["brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since", "begins_at", "ends_at", "detail"],
         sa.select(sa.literal(brand_id), pair.c.merged_into, lost.c.interest_id, lost.c.source_id, lost.c.channel,
-                  lost.c.since)
+                  lost.c.since, lost.c.begins_at, lost.c.ends_at, lost.c.detail)
         .join_from(pair, lost, lost.c.subscriber_id == pair.c.id).where(lost.c.until.is_(None)).order_by(lost.c.id)))
     connection.execute(sa.update(membership).where(
         among(connection, membership.c.subscriber_id, loser_ids), membership.c.until.is_(None)).values(until=now))

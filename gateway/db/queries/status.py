@@ -28,6 +28,13 @@ def flagged(brand_id: int) -> sa.ColumnElement[bool]:
                           other.c.merged_into.is_(None), k.subscriber_id == other.c.id, k.do_not_email))
 
 
+def flagged_addresses(brand_id: int) -> sa.Select[tuple[str]]:
+    """All addresses at which a live record has a flagged key (ID-46), for queries over many people."""
+    s, k = subscriber.alias("holder"), remote_key.alias("flag")
+    return (sa.select(s.c.email).join(k, k.c.subscriber_id == s.c.id)
+            .where(k.c.brand_id == brand_id, k.c.do_not_email, s.c.merged_into.is_(None), s.c.email.is_not(None)))
+
+
 def bounced(brand_id: int) -> sa.ColumnElement[bool]:
     """Whether the address of a row of ``subscriber`` has bounced (ID-44)."""
     a = address_status.c

@@ -22,6 +22,7 @@ from gateway.db.models.subscribers import (
 from gateway.db.queries import status
 from gateway.db.queries.bulk import among
 from gateway.db.queries.feeds import in_window
+from gateway.db.queries.interests import open_now
 from gateway.domain.paging import Window
 from gateway.domain.people import Document
 from gateway.domain.records import MembershipView, SubscriberFilter
@@ -61,8 +62,11 @@ def by_ids(connection: Connection, brand_id: int, subscriber_ids: Sequence[int])
 
 
 def find(connection: Connection, brand_id: int, wanted: SubscriberFilter, integration_id: int | None,
-         window: Window) -> list[SubscriberRow]:
-    """Live subscribers in (changed, id) order, at most ``window.size + 1``; ``wanted.email`` is normalised."""
+         window: Window, now: dt.datetime) -> list[SubscriberRow]:
+    """Live subscribers in (changed, id) order, at most ``window.size + 1``; ``wanted.email`` is normalised.
+
+    ``now``: when somebody must be in ``wanted.interest``.
+    """
     t = subscriber.c
     query = in_window(_select(brand_id).where(t.merged_into.is_(None)), window, t.changed_at, t.id)
     if wanted.email is not None:
@@ -72,7 +76,7 @@ def find(connection: Connection, brand_id: int, wanted: SubscriberFilter, integr
     if wanted.status is not None:
         query = query.where(status.shown(brand_id, wanted.status))
     if wanted.interest is not None:
-        query = query.where(_is_member(brand_id, wanted.interest))
+        query = query.where(_is_member(brand_id, wanted.interest, now))
     if wanted.source is not None:
         kind, _, name = wanted.source.partition(":")
         query = query.where(t.source_id.in_(sa.select(source.c.id).where(
@@ -133,8 +137,8 @@ def _has_key(brand_id: int, integration_id: int | None, remote_id: str) -> sa.Co
     return found if integration_id is None else found.where(k.integration_id == integration_id)
 
 
-def _is_member(brand_id: int, name: str) -> sa.ColumnElement[bool]:
+def _is_member(brand_id: int, name: str, now: dt.datetime) -> sa.ColumnElement[bool]:
     m, o = membership.c, interest_opt_out.c
     has_left = sa.exists().where(o.subscriber_id == subscriber.c.id, o.interest_id == interest.c.id)
-    return sa.exists().where(m.subscriber_id == subscriber.c.id, m.until.is_(None), m.interest_id == interest.c.id,
+    return sa.exists().where(m.subscriber_id == subscriber.c.id, open_now(now), m.interest_id == interest.c.id,
                              interest.c.brand_id == brand_id, interest.c.name == name, ~has_left)

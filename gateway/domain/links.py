@@ -1,0 +1,46 @@
+"""What becomes of a record when the link to a foreign system ends, or comes back? (ID-32..34)"""
+
+from __future__ import annotations
+
+from gateway.domain.batch import Batch
+from gateway.domain.people import Key, Person
+
+Changes = dict[str, tuple[str | None, str | None]]
+
+
+def end(batch: Batch, person: Person, remote_id: str, changes: Changes) -> bool:
+    """Ends the sender's remote key of the person (ID-32); whether it was live. Not an unsubscribe.
+
+    The record leaves the sender's interests with its last link to the sender, keeps everything else, and is an
+    orphan if no link at all is left.
+    """
+    integration_id = batch.directory.integration_id
+    key = person.keys[(integration_id, remote_id)]
+    if key.ended_at is not None:
+        return False
+    key.ended_at, key.is_changed = batch.now, True
+    changes["link"] = ("live", "ended")
+    leave_sender(batch, person, changes)
+    return True
+
+
+def leave_sender(batch: Batch, person: Person, changes: Changes) -> None:
+    """Ends the sender's memberships if it has no link to the person any more; an orphan if nobody has (ID-32)."""
+    live = {of for (of, _), key in person.keys.items() if key.ended_at is None}
+    if batch.directory.integration_id not in live:
+        for row in person.memberships:
+            if row.until is None:
+                row.until, row.is_changed = batch.now, True
+    if not live and not person.orphan:
+        person.orphan = True
+        changes["orphan"] = ("false", "true")
+
+
+def revive(person: Person, key: Key, changes: Changes) -> None:
+    """The key is live again, and whoever was an orphan is none any more (ID-34)."""
+    if key.ended_at is not None:
+        key.ended_at, key.is_changed = None, True
+        changes["link"] = ("ended", "live")
+    if person.orphan:
+        person.orphan = False
+        changes["orphan"] = ("true", "false")
