@@ -279,7 +279,7 @@ class Explanation:
     """The whole answer. ``people``: everybody meant, lowest id first; a tombstone is followed by its survivor.
 
     ``address``: when an address was named. ``next_record``: unless only a subscriber id was named, or the store was
-    busy.
+    busy. ``unmatched``: decisions about records with these identifiers that came to nobody, newest first.
     """
 
     asked: Identifier
@@ -287,4 +287,6 @@ class Explanation:
     people: tuple[PersonAnswer, ...]
     address: AddressAnswer | None
     next_record: NextRecord | None
+    unmatched: tuple[Decision, ...]
+    more_unmatched: bool
     sentence: str
