@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.db.models.subscribers import interest
-from gateway.db.queries.bulk import among
+from gateway.db.models.subscribers import interest, interest_opt_out, membership, subscriber
+from gateway.db.queries.bulk import among, insert_rows
+from gateway.db.queries.identities import named_keys
 from gateway.domain.interests import OwnInterest
+
+_JOINED = ("brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since")
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """Who has a remote ID; ``has_left``: this person has left the interest in question (ID-39)."""
+
+    remote_id: str
+    subscriber_id: int
+    has_left: bool
 
 
 def by_external(connection: Connection, brand_id: int, integration_id: int,
@@ -38,3 +51,29 @@ def rename(connection: Connection, brand_id: int, interest_id: int, name: str) -
     taken = sa.exists().where(other.c.brand_id == brand_id, other.c.name == name, other.c.id != interest_id)
     return connection.execute(sa.update(interest).where(
         t.brand_id == brand_id, t.id == interest_id, ~taken).values(name=name)).rowcount == 1
+
+
+def listed(connection: Connection, brand_id: int, integration_id: int, interest_id: int,
+           remote_ids: Sequence[str]) -> dict[str, Listed]:
+    """Who has these remote IDs; one that nobody has, or whose link has ended, is absent."""
+    if not remote_ids:
+        return {}
+    named = named_keys(connection, brand_id, integration_id, remote_ids)
+    left = interest_opt_out.c
+    rows = connection.execute(sa.select(
+        named.c.remote_id, named.c.subscriber_id,
+        sa.exists().where(left.subscriber_id == named.c.subscriber_id, left.interest_id == interest_id))
+        .where(named.c.ended_at.is_(None)))
+    return {remote_id: Listed(remote_id, person, bool(has_left)) for remote_id, person, has_left in rows}
+
+
+def join(connection: Connection, brand_id: int, interest_id: int, source_id: int, channel: str,
+         subscriber_ids: Sequence[int], now: dt.datetime) -> None:
+    """Opens a membership for each of these people, who have none of this source and channel, and marks them changed."""
+    if not subscriber_ids:
+        return
+    insert_rows(connection, membership, _JOINED, [
+        (brand_id, subscriber_id, interest_id, source_id, channel, now) for subscriber_id in sorted(subscriber_ids)])
+    t = subscriber.c
+    connection.execute(sa.update(subscriber).where(
+        t.brand_id == brand_id, among(connection, t.id, list(subscriber_ids))).values(changed_at=now))
