@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from spyne import Service
+from spyne.model import ByteArray
 from spyne.model.primitive import Boolean, Date, DateTime, Integer32, Unicode
 
-__all__ = ["Boolean", "Date", "DateTime", "Integer32", "Unicode", "service_class"]
+__all__ = ["Boolean", "ByteArray", "Date", "DateTime", "Integer32", "Unicode", "service_class"]
 
 
 def service_class(name: str, operations: Mapping[str, object]) -> type[Service]:

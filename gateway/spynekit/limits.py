@@ -27,5 +27,11 @@ class Limits:
     name_chars: int = KIB
     items: int = 1_000
     bulk_path: str = "send the rest in another call"
+    stream_bytes: int = 1024 * MIB
+    """As ``body_bytes``, for an operation that is read as a stream (see :mod:`gateway.spynekit.stream`)."""
+
+    stream_prefixes: int = 1_000
+    """Different namespace prefixes in a stream: each one is remembered until its end."""
+
     gzip_answer_bytes: int = KIB
     """An answer smaller than this is not worth compressing."""

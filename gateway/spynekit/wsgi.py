@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import traceback
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,8 @@ from gateway.errors import GatewayError
 from gateway.spynekit import faults, transport
 from gateway.spynekit.limits import Limits
 from gateway.spynekit.protocols import KitApplication, build_application
+from gateway.spynekit.schema import Validator
+from gateway.spynekit.stream import UTF8, Stream, open_stream
 from gateway.spynekit.transport import Environ
 
 log = logging.getLogger("gateway.spynekit")
@@ -49,6 +51,9 @@ class Call:
     """Whether the request held a credential of any kind, right or wrong (SOAP-10)."""
 
     operation: str | None = None
+    stream: Stream | None = None
+    """The data of an operation that is read as a stream; the request object holds the other members."""
+
     fault_extra: list[tuple[str, str]] = field(default_factory=list)
     """Name and value pairs for the ``extra`` of a fault's detail (SOAP-85), should the call end in one."""
 
@@ -61,18 +66,21 @@ class SoapEndpoint:
 
     ``services`` are Spyne service classes, ``tns`` the namespace, ``address`` the public URL. ``documents`` maps a
     query word in lower case (``wsdl``, ``wsdl11``) to the bytes served for it, or to a callable that returns them
-    (SOAP-2). ``understood`` names further header blocks the door reads itself. Threads may share it.
+    (SOAP-2). ``understood`` names further header blocks the door reads itself. ``streamed`` maps an operation to
+    those members that it reads as a stream from ``ctx.udc.stream``: they are its last ones. Threads may share it.
     """
 
     def __init__(self, services: Sequence[type], *, tns: str, name: str, address: str = "",
                  documents: Mapping[str, Document] | None = None, realm: str = "SOAP", limits: Limits | None = None,
-                 understood: frozenset[str] = frozenset()) -> None:
+                 understood: frozenset[str] = frozenset(),
+                 streamed: Mapping[str, Collection[str]] | None = None) -> None:
         self.tns = tns
         self.name = name
         self.address = address
         self.documents = dict(documents or {})
         self.realm = realm
         self.limits = limits or Limits()
+        self.streamed = dict(streamed or {})
         self.applications: dict[str, KitApplication] = {
             version.name: build_application(list(services), tns=tns, name=name, version=version, limits=self.limits,
                                             understood=understood)
@@ -99,9 +107,9 @@ class SoapEndpoint:
         received = ctx = HttpMethodContext(application.server, call.environ, call.version.media_type)
         ctx.udc = call
         try:
-            ctx.in_string = [transport.read_body(call.environ, self.limits)]
-            _, charset = transport.media_type(call.environ)
             protocol = application.in_protocol
+            content, charset = self.content(call, protocol.checker)
+            ctx.in_string = [content]
             protocol.create_in_document(ctx, charset)
             protocol.decompose_incoming_envelope(ctx, protocol.REQUEST)
             call.carried_credential = call.carried_credential or protocol.holds_credential(ctx.in_header_doc)
@@ -113,6 +121,14 @@ class SoapEndpoint:
             return b"".join(ctx.out_string)
         finally:
             forget(ctx, received)
+
+    def content(self, call: Call, checker: Validator) -> tuple[bytes, str | None]:
+        """The envelope and its charset as the header names it; of a streamed operation the envelope without data."""
+        call.stream = open_stream(call.environ, self.streamed, self.limits, checker)
+        if call.stream is not None:
+            return call.stream.head, UTF8
+        _, charset = transport.media_type(call.environ)
+        return transport.read_body(call.environ, self.limits), charset
 
     def page(self, environ: Environ) -> tuple[str, list[tuple[str, str]], bytes]:
         """What a GET shows: a published document, or a short text that names them (SOAP-7)."""
