@@ -9,7 +9,9 @@ from dataclasses import dataclass
 SENT, DEFERRED, BOUNCED, IN_DOUBT = "sent", "deferred", "bounced", "in_doubt"
 OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED = "opened", "clicked", "unsubscribed", "resubscribed"
 OPTED_OUT, COMPLAINED, MERGED = "opted_out", "complained", "merged"
-TYPES = (SENT, DEFERRED, BOUNCED, IN_DOUBT, OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED, OPTED_OUT, COMPLAINED, MERGED)
+ERASED, UNMERGED, REJOINED = "erased", "unmerged", "rejoined"
+TYPES = (SENT, DEFERRED, BOUNCED, IN_DOUBT, OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED, OPTED_OUT, COMPLAINED, MERGED,
+         ERASED, UNMERGED, REJOINED)
 
 
 @dataclass(frozen=True, slots=True)
