@@ -125,7 +125,7 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
     connection, brand_id, subscriber_id = unit.connection, unit.brand_id, record.subscriber_id
     sources = batches.sources(connection, brand_id)
     labels = {source_id: row.label for source_id, row in sources.items()}
-    facts = _facts(unit, record)
+    facts = facts_of(unit, record)
     (row,) = stored_subscribers.by_ids(connection, brand_id, [subscriber_id])
     blocking = [name for name, holds in ((OPT_OUT, row.opted_out), (REMOTE_FLAG, row.flagged),
                                          (BAD_EMAIL, row.bounced)) if holds]
@@ -150,7 +150,8 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
               for each in stored.open_writebacks(connection, brand_id, [subscriber_id])), ())
 
 
-def _facts(unit: Unit, record: StoredRecord) -> Facts:
+def facts_of(unit: Unit, record: StoredRecord) -> Facts:
+    """What is known of a record and of everybody at its address; reads only."""
     connection, brand_id = unit.connection, unit.brand_id
     is_live = record.email is not None and record.merged_into is None
     neighbours = stored.at_address(connection, brand_id, record.email) if is_live and record.email else []
