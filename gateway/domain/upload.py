@@ -11,8 +11,15 @@ from gateway.domain.records import Counters, ImportOptions
 from gateway.errors import GatewayError
 
 CSV, TSV, NDJSON = "text/csv", "text/tab-separated-values", "application/x-ndjson"
+JSON, XML = "application/json", "application/xml"
+MEDIA_TYPES = (CSV, TSV, NDJSON, JSON, XML)
+ALSO = {"text/json": JSON, "text/xml": XML}
+"""Other names that senders use (PUSH-3, PUSH-57)."""
+
 TABLES = (CSV, TSV)
-MEDIA_TYPES = (CSV, TSV, NDJSON)
+WHOLE = (JSON, XML)
+"""Formats that are one document: one whose end cannot be read changes nothing at all (PUSH-11)."""
+
 
 QUEUED, RUNNING, HELD = "queued", "running", "held"
 FINISHED, FINISHED_WITH_ERRORS, REJECTED = "finished", "finished_with_errors", "rejected"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import io
+import re
 from collections.abc import Iterable, Iterator
 
 from gateway.errors import GatewayError
@@ -20,6 +21,8 @@ _CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "utf-16": UTF
            "cp1252": "cp1252"}
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _HANDLER = "gateway.undecodable"
+_XML_HEAD = 256
+_XML_ENCODING = re.compile(rb"""<\?xml\b[^>]{0,150}?\bencoding\s*=\s*["']([A-Za-z0-9._:-]{1,40})["']""")
 
 
 class TooLong(str):
@@ -50,18 +53,40 @@ def sniff(head: bytes, codec: str) -> tuple[str, int]:
     return codec, 0
 
 
-def decode(blocks: Iterable[bytes], charset: str | None) -> Iterator[str]:
-    """The text of the blocks, without its mark; undecodable bytes become ``UNDECODABLE``, nothing raises."""
+def declared_codec(head: bytes, codec: str | None) -> str:
+    """The codec of an XML document that begins with ``head``: what the request says, else what it says itself.
+
+    UTF-16 without a mark is told from its first bytes (XML 1.0, appendix F); a declaration of UTF-16 that can be read
+    as ASCII is wrong, as text writers of .NET leave it: such a document is UTF-8. Raises ``UNSUPPORTED_MEDIA_TYPE``.
+    """
+    if codec is not None:
+        return codec_name(codec)
+    if head[:4] in (b"<\0?\0", b"\0<\0?") or head[:2] in (b"<\0", b"\0<"):
+        return UTF_16
+    found = _XML_ENCODING.match(head)
+    codec = codec_name(found[1].decode("ascii")) if found else "utf-8"
+    return "utf-8" if codec.startswith(UTF_16) else codec
+
+
+def decode(blocks: Iterable[bytes], charset: str | None, *, xml: bool = False) -> Iterator[str]:
+    """The text of the blocks, without its mark; undecodable bytes become ``UNDECODABLE``.
+
+    Of an ``xml`` document the declaration counts where ``charset`` is None. Raises ``UNSUPPORTED_MEDIA_TYPE`` for a
+    charset that we do not know, and nothing else.
+    """
     codecs.register_error(_HANDLER, _mark)
-    codec, head, decoder = codec_name(charset), b"", None
+    head, decoder, needed = b"", None, _XML_HEAD if xml else 3
+    codec = codec_name(charset)
     for block in blocks:
         if decoder is None:
             head += block
-            if len(head) < 3:
+            if len(head) < needed and not (xml and b">" in head):
                 continue
+            codec = declared_codec(head, charset) if xml else codec
             decoder, block = _decoder(head, codec)
         yield decoder.decode(block)
     if decoder is None:
+        codec = declared_codec(head, charset) if xml else codec
         decoder, head = _decoder(head, codec)
         yield decoder.decode(head)
     yield decoder.decode(b"", True)

@@ -42,6 +42,19 @@ def loads(text: str) -> Any:
     return value
 
 
+def read_object(text: str, at: int) -> tuple[Any, int]:
+    """The object that begins at ``at``, as :func:`loads` takes it, and the index behind it.
+
+    Raises ``json.JSONDecodeError`` for text that is bad or ends before it does, else as :func:`loads`.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text, at)
+    except RecursionError:
+        raise JsonProblem(_TOO_DEEP) from None
+    _check_depth(value)
+    return value, end
+
+
 def dumps(value: Any) -> bytes:
     """The UTF-8 bytes of an answer; a lone surrogate, which UTF-8 cannot carry, is written as its escape."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace")

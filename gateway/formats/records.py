@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gateway.domain.records import SubscriberRecord
-from gateway.domain.upload import NDJSON, TABLES, TSV, UploadRequest
+from gateway.domain.upload import JSON, NDJSON, TABLES, TSV, XML, UploadRequest
 from gateway.errors import GatewayError
-from gateway.formats import ndjson
+from gateway.formats import jsonarray, ndjson, xml
 from gateway.formats.csv import CsvReader
 from gateway.formats.encoding import decode, lines
 
@@ -25,8 +25,14 @@ def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: 
     """The stream of the unpacked ``blocks``; ``known_fields``: folded name -> name of the brand's fields.
 
     Raises ``INVALID_REQUEST`` or ``LIMIT_EXCEEDED`` for a header that cannot be used (PUSH-69) and
-    ``UNSUPPORTED_MEDIA_TYPE`` for another format; a bad row is a record with a problem.
+    ``UNSUPPORTED_MEDIA_TYPE`` for another format; a bad row is a record with a problem. Of JSON and XML the records
+    themselves raise ``MALFORMED_REQUEST``, ``INVALID_REQUEST`` or ``UNSUPPORTED_MEDIA_TYPE`` where the document cannot
+    be read.
     """
+    if request.media_type == JSON:
+        return RecordStream(jsonarray.read(decode(blocks, request.charset)))
+    if request.media_type == XML:
+        return RecordStream(xml.read(decode(blocks, request.charset, xml=True)))
     texts = lines(decode(blocks, request.charset))
     if request.media_type in TABLES:
         delimiter = "\t" if request.media_type == TSV else request.delimiter

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gateway.domain.accounts import Actor
 from gateway.domain.records import ImportOptions
-from gateway.domain.upload import CSV, NDJSON, QUEUED, RUNNING, TSV, JobView, UploadRequest
+from gateway.domain.upload import CSV, JSON, NDJSON, QUEUED, RUNNING, TSV, XML, JobView, UploadRequest
 from gateway.errors import GatewayError
 from gateway.log import event
 from gateway.services import spool, uploads
@@ -22,12 +22,12 @@ log = logging.getLogger("gateway.imports")
 
 BLOCK_BYTES = 1 << 20
 LOOK_EVERY_S = 0.2
-_KINDS = {".csv": CSV, ".tsv": TSV, ".ndjson": NDJSON, ".jsonl": NDJSON}
+_KINDS = {".csv": CSV, ".tsv": TSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json": JSON, ".xml": XML}
 
 
 def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[str, ...] = (),
                 progress: Callable[[int, int], None] = lambda done, total: None) -> JobView:
-    """Imports a ``.csv``, ``.tsv`` or ``.ndjson`` file, plain or ``.gz``, and answers the job once it has ended.
+    """Imports a file, plain or ``.gz``, of the format that its name tells, and answers the job once it has ended.
 
     The work is done in this process, unless a running worker is quicker; ``progress(done, total)`` is called
     with bytes. A kill leaves the job to the worker. Raises ``INVALID_VALUE`` for another kind of file.
@@ -35,8 +35,8 @@ def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[
     gzip = path.suffix == ".gz"
     media_type = _KINDS.get((path.with_suffix("") if gzip else path).suffix.lower())
     if media_type is None:
-        raise GatewayError("INVALID_VALUE", f"{path.name} must end in .csv, .tsv or .ndjson, with .gz if it is packed.",
-                           field="file")
+        raise GatewayError("INVALID_VALUE", f"{path.name} must end in .csv, .tsv, .ndjson, .json or .xml, with "
+                                            ".gz if it is packed.", field="file")
     request = UploadRequest(ImportOptions(interests=interests, label=path.name), media_type, gzip)
     folder = gateway.settings.spool_dir
     spooled = spool.receive(folder, _blocks(path), gzip=gzip)

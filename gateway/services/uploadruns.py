@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import chain, islice
 from typing import Any
@@ -99,6 +99,8 @@ def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
                         fields.of_brand(unit.connection, unit.brand_id).items()}
     blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip,
                              position=run.position)
+    if run.request.media_type in rules.WHOLE and not run.rows_done:
+        _check_end(run, known_fields)
     stream = _not_empty(run, open_records(blocks, run.request, known_fields))
     context = _prepare(run, stream)
     _pass_over(run, context, stream)
@@ -108,6 +110,25 @@ def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
             return False
     _finish(run, context)
     return True
+
+
+def _check_end(run: _Run, known_fields: Mapping[str, str]) -> None:
+    """Reads a document once to its end before anything of it is applied: a broken one changes nothing (PUSH-11).
+
+    Raises what its reader raises; the job is then rejected.
+    """
+    blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip, position=[0])
+    renew_at = run.gateway.clock() + LEASE / 2
+    for at, _record in enumerate(open_records(blocks, run.request, known_fields).records):
+        if at % CHUNK_ROWS == 0 and run.gateway.clock() >= renew_at:
+            renew_at = _renew(run)
+
+
+def _renew(run: _Run) -> dt.datetime:
+    """Keeps the job while something long is read; answers when to do it again."""
+    with run.gateway.unit(run.actor) as unit:
+        _record(run, unit, lease_until=run.gateway.clock() + LEASE)
+    return run.gateway.clock() + LEASE / 2
 
 
 def _not_empty(run: _Run, stream: RecordStream) -> RecordStream:
@@ -143,9 +164,7 @@ def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
             with run.gateway.reading(run.actor) as unit:
                 imports.recognise(unit, context, chunk)
         if run.gateway.clock() >= renew_at:  # or a long file is taken away before its first new row
-            with run.gateway.unit(run.actor) as unit:
-                _record(run, unit, lease_until=run.gateway.clock() + LEASE)
-            renew_at = run.gateway.clock() + LEASE / 2
+            renew_at = _renew(run)
 
 
 def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord]) -> None:

@@ -5,6 +5,8 @@ import gzip
 import pytest
 
 CSV = "remoteId,email,FirstName\nK-1,ann@example.org,Ann\nK-2,nobody,Bo\n"
+XML = ("<list><subscriber><remoteId>K-1</remoteId><email>ann@example.org</email><field name='FirstName'>Ann</field>"
+       "</subscriber><subscriber><remoteId>K-2</remoteId><email>nobody</email></subscriber></list>")
 
 
 def send(call, data=CSV, content_type="text/csv", **options):
@@ -47,7 +49,9 @@ def test_from_acceptance_to_the_errors(call, door):
     (CSV.replace(",", "\t"), "text/tab-separated-values", ""),
     (CSV.replace(",", "\t").encode("cp1252"), "text/tab-separated-values; charset=windows-1252", "?quote=none"),
     ('{"remoteId":"K-1","email":"ann@example.org","fields":{"FirstName":"Ann"}}\n{"remoteId":"K-2","email":"nobody"}',
-     "application/x-ndjson", "")])
+     "application/x-ndjson", ""),
+    ('[{"remoteId":"K-1","email":"ann@example.org","fields":{"FirstName":"Ann"}},{"remoteId":"K-2","email":"nobody"}]',
+     "text/json", ""), (XML, "text/xml", ""), (XML.encode("utf-16"), "application/xml", "")])
 @pytest.mark.parametrize("packed", [False, True])
 def test_formats_end_in_the_same_state(call, door, data, content_type, options, packed):
     """PUSH-57, PUSH-59..61, ID-P3: format, charset, delimiter and packing do not matter."""
@@ -64,11 +68,11 @@ def test_formats_end_in_the_same_state(call, door, data, content_type, options, 
 
 
 @pytest.mark.parametrize(("content_type", "path", "headers", "status", "code"), [
-    ("application/json", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
+    ("application/json", "/imports?columns=email", {}, 400, "INVALID_REQUEST"),
+    ("application/yaml", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("text/tab-separated-values", "/imports?delimiter=;", {}, 400, "INVALID_REQUEST"),
     ("text/csv", "/imports?quote=single", {}, 400, "INVALID_VALUE"),
     ("application/x-ndjson", "/imports?quote=none", {}, 400, "INVALID_REQUEST"),
-    ("application/xml", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("text/csv; charset=ebcdic", "/imports", {}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("text/csv", "/imports", {"Content-Encoding": "br"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
@@ -95,6 +99,21 @@ def test_unreadable_header_rejects_the_job(call, door, data, word):
     assert (job["state"], job["received"]) == ("rejected", 0)
     assert word in job["message"]
     assert door.count("subscriber") == 0
+
+
+@pytest.mark.parametrize(("data", "content_type", "word"), [
+    ('[{"email": "ann@example.org"}, {"email": "bo@example.org"}', "application/json", "does not end"),
+    ('{"email": "ann@example.org"}', "application/json", "array"),
+    ("<a><subscriber><email>ann@example.org</email></subscriber>", "text/xml", "well-formed"),
+    (f"<!DOCTYPE list>{XML}", "text/xml", "DTD"), ("<a><b/></a>", "text/xml", "subscriber"),
+    (XML.replace("<list>", "<?xml version='1.0' encoding='koi8-r'?><list>"), "text/xml", "charset")])
+def test_document_whose_end_cannot_be_read_changes_nothing(call, door, data, content_type, word):
+    """PUSH-11, PUSH-62, PUSH-69: good records before the break are not applied, and the message says where it is."""
+    job = send(call, data, content_type).json
+    door.work()
+    job = call.get(f"/imports/{job['jobId']}").json
+    assert (job["state"], job["received"], door.count("subscriber")) == ("rejected", 0, 0)
+    assert word in job["message"]
 
 
 def test_same_body_while_open(call, door):
