@@ -10,47 +10,24 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.clock import instant
-from gateway.db.queries import accounts, decisions, events, identities, locks
+from gateway.db.queries import decisions, events, locks
 from gateway.db.queries import status as stored
 from gateway.db.unit import Unit
 from gateway.domain import records as words
-from gateway.domain.addresses import (
-    forbidden_character,
-    holds_forbidden,
-    normalise,
-    normalise_remote_id,
-    printable,
-)
+from gateway.domain.addresses import printable
 from gateway.domain.events import RESUBSCRIBED, UNSUBSCRIBED, NewEvent
-from gateway.domain.people import Directory, Person
+from gateway.domain.people import Person
 from gateway.domain.records import BatchReport, Counters, Identifier, Outcome, Problem, StatusEntry
 from gateway.domain.suppression import ADMIN, API, COMPLAINT, MAX_REASON, ORIGINS, ORPHAN, REMOTE_FLAG, AddressFacts
 from gateway.domain.writeback import BAD_EMAIL, RESUBSCRIBE, UNSUBSCRIBE
 from gateway.errors import GatewayError
 from gateway.services import writebacks
+from gateway.services.named import Book, Meant, find_meant, open_book, people_of, read_entry, record_of
 
 _STILL_BLOCKED = {
     REMOTE_FLAG: "a do-not-email flag remains: the integration that set it must clear it",
     ORPHAN: "the record is an orphan: it is mailed again when its remote ID comes again",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class _Book:
-    """What is known of everybody whom a call names, kept up to date entry by entry."""
-
-    directory: Directory
-    by_id: dict[int, Person]
-    survivors: dict[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Meant:
-    """Whom a status entry names: an address, a record, or both."""
-
-    email: str | None
-    person: Person | None
-    matched_by: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +38,7 @@ class _Done:
     warnings: tuple[Problem, ...] = ()
 
 
-_Act = Callable[[Unit, StatusEntry, _Meant, _Book], _Done | Problem]
+_Act = Callable[[Unit, StatusEntry, Meant, Book], _Done | Problem]
 
 
 def unsubscribe(unit: Unit, entries: Sequence[StatusEntry]) -> BatchReport:
@@ -93,8 +70,8 @@ def opt_out(unit: Unit, *, email: str, origin: str, reason: str | None = None, s
     if origin not in ORIGINS:
         raise ValueError(f"unknown origin {origin}")
     locks.lock_brand(unit.connection, unit.brand_id)
-    book = _book(unit, (), [email], [] if subscriber_id is None else [subscriber_id])
-    meant = _Meant(email, None if subscriber_id is None else _by_id(book, subscriber_id), None)
+    book = open_book(unit, (), [email], [] if subscriber_id is None else [subscriber_id])
+    meant = Meant(email, None if subscriber_id is None else record_of(book, subscriber_id), None)
     event = NewEvent(UNSUBSCRIBED, unit.now, "", instance_id, delivery_id, subscriber_id, remote_id, email,
                      origin=origin, reason=_cut(reason))
     if not _opt_out(unit, book, meant, event, except_integration_id):
@@ -120,13 +97,13 @@ def _run(unit: Unit, entries: Sequence[StatusEntry], rule: str, act: _Act) -> Ba
         raise GatewayError("TOO_MANY_RECORDS", f"A call takes at most {words.MAX_SYNC_RECORDS} entries. "
                                                "Send several calls.")
     locks.lock_brand(unit.connection, unit.brand_id)
-    read = [_read(entry) for entry in entries]
-    book = _book(unit, [who.remote_id for who in read if isinstance(who, Identifier) and who.remote_id],
+    read = [read_entry(entry) for entry in entries]
+    book = open_book(unit, [who.remote_id for who in read if isinstance(who, Identifier) and who.remote_id],
                  [who.email for who in read if isinstance(who, Identifier) and who.email],
                  [who.subscriber_id for who in read if isinstance(who, Identifier) and who.subscriber_id is not None])
     counters, outcomes = Counters(), []
     for index, (entry, who) in enumerate(zip(entries, read, strict=True)):
-        meant = who if isinstance(who, Problem) else _meant(who, book, only_known=rule == "ID-51")
+        meant = who if isinstance(who, Problem) else find_meant(who, book, only_known=rule == "ID-51")
         answer = meant if isinstance(meant, Problem) else act(unit, entry, meant, book)
         outcomes.append(_outcome(index, entry, rule, meant, answer))
         counters.add(outcomes[-1])
@@ -134,7 +111,7 @@ def _run(unit: Unit, entries: Sequence[StatusEntry], rule: str, act: _Act) -> Ba
     return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
 
 
-def _unsubscribe_one(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book) -> _Done | Problem:
+def _unsubscribe_one(unit: Unit, entry: StatusEntry, meant: Meant, book: Book) -> _Done | Problem:
     person = _one_person(meant, book)
     event = NewEvent(
         UNSUBSCRIBED, unit.now, "", subscriber_id=person and person.subscriber_id,
@@ -143,9 +120,9 @@ def _unsubscribe_one(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book)
     return _Done(_opt_out(unit, book, meant, event, unit.actor.integration_id))
 
 
-def _opt_out(unit: Unit, book: _Book, meant: _Meant, event: NewEvent, except_integration_id: int | None) -> bool:
+def _opt_out(unit: Unit, book: Book, meant: Meant, event: NewEvent, except_integration_id: int | None) -> bool:
     facts = _facts(book, meant.email)
-    people = [person for person in _people(book, meant) if person.opted_out_at is None]
+    people = [person for person in people_of(book, meant) if person.opted_out_at is None]
     if (facts.opted_out_at is not None or meant.email is None) and not people:
         return False
     origin = event.origin or API
@@ -163,10 +140,10 @@ def _opt_out(unit: Unit, book: _Book, meant: _Meant, event: NewEvent, except_int
     return True
 
 
-def _resubscribe_one(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book) -> _Done | Problem:
+def _resubscribe_one(unit: Unit, entry: StatusEntry, meant: Meant, book: Book) -> _Done | Problem:
     if not (entry.reason or "").strip():
         return Problem("INVALID_VALUE", "Resubscribe needs a reason: say how the person asked for it.", "reason")
-    facts, people = _facts(book, meant.email), _people(book, meant)
+    facts, people = _facts(book, meant.email), people_of(book, meant)
     known = facts.opted_out_at is not None or facts.bounced_at is not None
     if not people and not known:
         return Problem("NOT_FOUND", "Nobody has this address, and nothing blocks it.")
@@ -180,7 +157,7 @@ def _resubscribe_one(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book)
     return _Done(known or bool(marked), _still_blocked(book, people))
 
 
-def _clear(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book, marked: list[Person], *,
+def _clear(unit: Unit, entry: StatusEntry, meant: Meant, book: Book, marked: list[Person], *,
            was_opted_out: bool) -> None:
     stored.clear_people(unit.connection, unit.brand_id, [person.subscriber_id for person in marked], unit.now)
     for person in marked:
@@ -200,92 +177,18 @@ def _clear(unit: Unit, entry: StatusEntry, meant: _Meant, book: _Book, marked: l
                          except_integration_id=unit.actor.integration_id)
 
 
-def _still_blocked(book: _Book, people: list[Person]) -> tuple[Problem, ...]:
+def _still_blocked(book: Book, people: list[Person]) -> tuple[Problem, ...]:
     blockers = {blocker for person in people for blocker in book.directory.blockers(person)}
     return tuple(Problem("NOT_SENDABLE", f"Still not mailed ({blocker}): {remedy}.")
                  for blocker, remedy in _STILL_BLOCKED.items() if blocker in blockers)
 
 
-def _read(entry: StatusEntry) -> Identifier | Problem:
-    """The normalised identifiers of an entry, or what is wrong with it."""
-    if entry.problem is not None:
-        return entry.problem
-    if entry.reason is not None and holds_forbidden(entry.reason):
-        return forbidden_character("reason")
-    remote_id = normalise_remote_id(entry.who.remote_id)
-    if isinstance(remote_id, Problem):
-        return remote_id
-    email = normalise(entry.who.email) if entry.who.email is not None and entry.who.email.strip() else None
-    if isinstance(email, Problem):
-        return email
-    if remote_id is None and email is None and entry.who.subscriber_id is None:
-        return Problem("IDENTIFIER_MISSING", "The entry names nobody. Send an e-mail address or a remote ID.")
-    return Identifier(entry.who.subscriber_id, remote_id, email)
-
-
-def _meant(who: Identifier, book: _Book, *, only_known: bool) -> _Meant | Problem:
-    """Whom the identifiers name. Two that do not belong together: ``IDENTITY_MISMATCH`` (ID-28).
-
-    An address beside a remote ID that nobody has is opted out all the same, unless ``only_known``.
-    """
-    people = []
-    if who.subscriber_id is not None:
-        people.append(_by_id(book, who.subscriber_id))
-    if who.remote_id is not None:
-        people.append(book.directory.holder(who.remote_id))
-    if None in people and (who.email is None or only_known or who.subscriber_id is not None):
-        return Problem("NOT_FOUND", "Nobody in this brand has this identifier.")
-    found = [person for person in people if person is not None]
-    if not found:
-        return _Meant(who.email, None, "email")
-    if any(person is not found[0] for person in found) or who.email not in (None, found[0].email):
-        return Problem("IDENTITY_MISMATCH", "The identifiers name different people or addresses. Send one of them.")
-    return _Meant(found[0].email, found[0], "remoteId" if who.remote_id is not None else "subscriberId")
-
-
-def _book(unit: Unit, remote_ids: Sequence[str], emails: Sequence[str], subscriber_ids: Sequence[int]) -> _Book:
-    """Everybody whom these identifiers name, with whoever shares an address with them."""
-    survivors: dict[int, int] = {}
-    named: dict[int, Person] = {}
-    asked = set(subscriber_ids)
-    while asked:
-        found = identities.by_id(unit.connection, unit.brand_id, asked)
-        named |= found
-        survivors |= {i: person.merged_into for i, person in found.items() if person.merged_into is not None}
-        asked = set(survivors.values()) - named.keys()
-    addresses = {*emails, *(p.email for p in named.values() if p.email is not None and p.merged_into is None)}
-    integration_id = unit.actor.integration_id
-    if integration_id is None:
-        integration_id = accounts.integration_id(unit.connection, unit.brand_id, "api") or 0
-    living = identities.people(unit.connection, unit.brand_id, integration_id, set(remote_ids), addresses)
-    directory = Directory(integration_id, lambda: 0)
-    for person in living.values():
-        directory.add(person)
-    directory.facts = identities.address_facts(unit.connection, unit.brand_id,
-                                               {*addresses, *directory.at_address})
-    return _Book(directory, named | living, survivors)
-
-
-def _by_id(book: _Book, subscriber_id: int) -> Person | None:
-    while subscriber_id in book.survivors:
-        subscriber_id = book.survivors[subscriber_id]
-    return book.by_id.get(subscriber_id)
-
-
-def _people(book: _Book, meant: _Meant) -> list[Person]:
-    """Every record at the address, and the one that is meant, wherever it is by now (ID-43)."""
-    people = list(book.directory.living_at(meant.email)) if meant.email is not None else []
-    if meant.person is not None and all(person is not meant.person for person in people):
-        people.append(meant.person)
-    return people
-
-
-def _one_person(meant: _Meant, book: _Book) -> Person | None:
-    people = _people(book, meant)
+def _one_person(meant: Meant, book: Book) -> Person | None:
+    people = people_of(book, meant)
     return meant.person or (people[0] if len(people) == 1 else None)
 
 
-def _facts(book: _Book, email: str | None) -> AddressFacts:
+def _facts(book: Book, email: str | None) -> AddressFacts:
     return AddressFacts() if email is None else book.directory.facts.setdefault(email, AddressFacts())
 
 
@@ -297,7 +200,7 @@ def _add_event(unit: Unit, event: NewEvent) -> int:
     return event_id
 
 
-def _outcome(index: int, entry: StatusEntry, rule: str, meant: _Meant | Problem,
+def _outcome(index: int, entry: StatusEntry, rule: str, meant: Meant | Problem,
              answer: _Done | Problem) -> Outcome:
     who = entry.who
     remote_id, email = printable(who.remote_id, words.MAX_REMOTE_ID), printable(who.email, words.MAX_EMAIL)

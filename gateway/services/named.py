@@ -1,0 +1,105 @@
+"""Whom do the identifiers of a batch name, whose outcome is about people that are known? (ID-28, ID-50)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gateway.db.queries import accounts, identities
+from gateway.db.unit import Unit
+from gateway.domain.addresses import forbidden_character, holds_forbidden, normalise, normalise_remote_id
+from gateway.domain.people import Directory, Person
+from gateway.domain.records import Identifier, Problem, StatusEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """What is known of everybody whom a call names, kept up to date entry by entry."""
+
+    directory: Directory
+    by_id: dict[int, Person]
+    survivors: dict[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """Whom a status entry names: an address, a record, or both."""
+
+    email: str | None
+    person: Person | None
+    matched_by: str | None
+
+
+def read_entry(entry: StatusEntry) -> Identifier | Problem:
+    """The normalised identifiers of an entry, or what is wrong with it."""
+    if entry.problem is not None:
+        return entry.problem
+    if entry.reason is not None and holds_forbidden(entry.reason):
+        return forbidden_character("reason")
+    remote_id = normalise_remote_id(entry.who.remote_id)
+    if isinstance(remote_id, Problem):
+        return remote_id
+    email = normalise(entry.who.email) if entry.who.email is not None and entry.who.email.strip() else None
+    if isinstance(email, Problem):
+        return email
+    if remote_id is None and email is None and entry.who.subscriber_id is None:
+        return Problem("IDENTIFIER_MISSING", "The entry names nobody. Send an e-mail address or a remote ID.")
+    return Identifier(entry.who.subscriber_id, remote_id, email)
+
+
+def find_meant(who: Identifier, book: Book, *, only_known: bool) -> Meant | Problem:
+    """Whom the identifiers name. Two that do not belong together: ``IDENTITY_MISMATCH`` (ID-28).
+
+    An address beside a remote ID that nobody has is opted out all the same, unless ``only_known``.
+    """
+    people = []
+    if who.subscriber_id is not None:
+        people.append(record_of(book, who.subscriber_id))
+    if who.remote_id is not None:
+        people.append(book.directory.holder(who.remote_id))
+    if None in people and (who.email is None or only_known or who.subscriber_id is not None):
+        return Problem("NOT_FOUND", "Nobody in this brand has this identifier.")
+    found = [person for person in people if person is not None]
+    if not found:
+        return Meant(who.email, None, "email")
+    if any(person is not found[0] for person in found) or who.email not in (None, found[0].email):
+        return Problem("IDENTITY_MISMATCH", "The identifiers name different people or addresses. Send one of them.")
+    return Meant(found[0].email, found[0], "remoteId" if who.remote_id is not None else "subscriberId")
+
+
+def open_book(unit: Unit, remote_ids: Sequence[str], emails: Sequence[str], subscriber_ids: Sequence[int]) -> Book:
+    """Everybody whom these identifiers name, with whoever shares an address with them."""
+    survivors: dict[int, int] = {}
+    named: dict[int, Person] = {}
+    asked = set(subscriber_ids)
+    while asked:
+        found = identities.by_id(unit.connection, unit.brand_id, asked)
+        named |= found
+        survivors |= {i: person.merged_into for i, person in found.items() if person.merged_into is not None}
+        asked = set(survivors.values()) - named.keys()
+    addresses = {*emails, *(p.email for p in named.values() if p.email is not None and p.merged_into is None)}
+    integration_id = unit.actor.integration_id
+    if integration_id is None:
+        integration_id = accounts.integration_id(unit.connection, unit.brand_id, "api") or 0
+    living = identities.people(unit.connection, unit.brand_id, integration_id, set(remote_ids), addresses)
+    directory = Directory(integration_id, lambda: 0)
+    for person in living.values():
+        directory.add(person)
+    directory.facts = identities.address_facts(unit.connection, unit.brand_id,
+                                               {*addresses, *directory.at_address})
+    return Book(directory, named | living, survivors)
+
+
+def record_of(book: Book, subscriber_id: int) -> Person | None:
+    """The live record that this id leads to by now, or None."""
+    while subscriber_id in book.survivors:
+        subscriber_id = book.survivors[subscriber_id]
+    return book.by_id.get(subscriber_id)
+
+
+def people_of(book: Book, meant: Meant) -> list[Person]:
+    """Every record at the address, and the one that is meant, wherever it is by now (ID-43)."""
+    people = list(book.directory.living_at(meant.email)) if meant.email is not None else []
+    if meant.person is not None and all(person is not meant.person for person in people):
+        people.append(meant.person)
+    return people
