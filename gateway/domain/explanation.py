@@ -279,7 +279,8 @@ class Explanation:
     """The whole answer. ``people``: everybody meant, lowest id first; a tombstone is followed by its survivor.
 
     ``address``: when an address was named. ``next_record``: unless only a subscriber id was named, or the store was
-    busy. ``unmatched``: decisions about records with these identifiers that came to nobody, newest first.
+    busy. ``unmatched``: decisions about records with these identifiers that came to nobody, newest
+    first; of an address that nobody has also what was done to it.
     """
 
     asked: Identifier

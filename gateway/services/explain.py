@@ -33,7 +33,7 @@ from gateway.services import forecast, reach
 from gateway.services.gateway import Gateway
 from gateway.services.integrations import get_by_name
 from gateway.services.reach import Facts, Target
-from gateway.services.subscribers import rank_of
+from gateway.services.subscribers import brand_rank
 
 MAX_DECISIONS = 100
 IMIS_LEGACY, ONE_TO_MANY = "imis_legacy", "one_to_many"
@@ -68,8 +68,7 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
         target = reach.target_of(unit, mailing_id, instance_id)
         people = [_person(unit, record, target) for record in _records(unit, asked.ids)]
         address = None if asked.who.email is None else _address(unit, asked.who.email)
-        refused = decisions.of_nobody(unit.connection, unit.brand_id, asked.who.email, asked.who.remote_id,
-                                      MAX_DECISIONS + 1)
+        unmatched = _unmatched(unit, asked)
         keys = stored.keys(unit.connection, unit.brand_id, [each.subscriber_id for each in people])
         as_of = unit.now
     expected = forecast.next_sync(gateway, actor.brand_id, keys)
@@ -80,7 +79,8 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
     return Explanation(
         who, as_of, tuple(answers), address,
         None if unknown else forecast.next_record(gateway, actor, asked.who, integration),
-        tuple(_decision(each) for each in refused[:MAX_DECISIONS]), len(refused) > MAX_DECISIONS, _sentence(answers))
+        tuple(_decision(each) for each in unmatched[:MAX_DECISIONS]), len(unmatched) > MAX_DECISIONS,
+        _sentence(answers))
 
 
 def _asked(unit: Unit, who: Identifier, integration: str | None) -> _Asked:
@@ -104,6 +104,15 @@ def _asked(unit: Unit, who: Identifier, integration: str | None) -> _Asked:
     if known and not meant:
         raise GatewayError("IDENTITY_MISMATCH", "The identifiers name different people. Send one of them.")
     return _Asked(Identifier(who.subscriber_id, remote_id, email), integration_id, tuple(sorted(meant)))
+
+
+def _unmatched(unit: Unit, asked: _Asked) -> list[StoredDecision]:
+    """What came to nobody, and what was done to an address that nobody has; newest first, one more than is shown."""
+    named = (unit.connection, unit.brand_id)
+    found = decisions.of_nobody(*named, asked.who.email, asked.who.remote_id, MAX_DECISIONS + 1)
+    if not asked.ids:
+        found += decisions.of_subscriber(*named, [], asked.who.email, MAX_DECISIONS + 1)
+    return sorted(found, key=lambda each: -each.decision_id)
 
 
 def _records(unit: Unit, ids: Sequence[int]) -> list[StoredRecord]:
@@ -130,7 +139,8 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
     blocking = [name for name, holds in ((OPT_OUT, row.opted_out), (REMOTE_FLAG, row.flagged),
                                          (BAD_EMAIL, row.bounced)) if holds]
     general = reach.verdict(unit, facts, Target())
-    found = decisions.of_subscriber(connection, brand_id, [subscriber_id, *facts.tombstones], MAX_DECISIONS + 1)
+    found = decisions.of_subscriber(connection, brand_id, [subscriber_id, *facts.tombstones],
+                                    record.email if record.merged_into is None else None, MAX_DECISIONS + 1)
     legacy = any(key.identity == IMIS_LEGACY for key in facts.own_keys)
     mode, mode_sentence = mode_of(is_main=record.is_main, keyless=record.keyless, legacy=legacy,
                                   one_to_many=accounts.brand_settings(connection, brand_id).get("identityMode") ==
@@ -140,7 +150,7 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
         subscriber_id, record.email, mode, mode_sentence, status(tuple(blocking)), bool(general.reaches),
         labels[record.source_id], labels[record.first_source_id], record.orphan, record.merged_into,
         tuple(facts.tombstones), record.erased_at, record.created_at, record.changed_at, _links(facts),
-        field_answers(documents, rank_of(sources), labels), _memberships(unit, facts, labels),
+        field_answers(documents, brand_rank(unit, sources), labels), _memberships(unit, facts, labels),
         tuple(LeftInterest(each.interest, each.left_at, each.origin)
               for each in stored.left_interests(connection, brand_id, subscriber_id)),
         tuple(_decision(each) for each in found[:MAX_DECISIONS]), len(found) > MAX_DECISIONS,

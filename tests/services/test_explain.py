@@ -183,7 +183,8 @@ def test_nobody(house):
     assert (answer.address.records, answer.address.opt_out_origin) == (0, "api")
     assert answer.address.opted_out_at == house.clock.now and "opted out (api)" in answer.address.sentence
     assert (answer.next_record.rule, answer.next_record.status) == ("ID-14", "created")
-    assert {(d.rule, d.code) for d in answer.unmatched} >= {("ID-14", "INVALID_DATE")}
+    assert [(d.rule, d.status, d.code) for d in answer.unmatched] == [
+        ("ID-14", "failed", "INVALID_DATE"), ("ID-50", "updated", None)]
     unknown = ask(house, remote_id="17").next_record
     assert (unknown.rule, unknown.code) == ("ID-18", "EMAIL_MISSING")
     assert ask(house, ANN, remote_id="17").next_record.rule == "ID-13"

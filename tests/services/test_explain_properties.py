@@ -19,6 +19,10 @@ PERSON = st.fixed_dictionaries({
 CROWDS = st.lists(PERSON, min_size=1, max_size=8)
 
 
+PROFILE = settings(max_examples=20, deadline=None, derandomize=True, database=None,
+                   suppress_health_check=[HealthCheck.too_slow])
+
+
 def fill(house, crowd, tag):
     """The crowd at addresses of its own, so that one database serves all examples."""
     people = []
@@ -37,7 +41,7 @@ def test_an_explanation_says_what_the_freeze_does(house):
     """SEND-7, SEND-8: for every person of a random crowd, reached or not, and with or without orphans."""
     tags = iter(range(10_000))
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @PROFILE
     @given(CROWDS, st.booleans(), st.sets(st.sampled_from(ADDRESSES[:2])), st.sets(st.sampled_from(ADDRESSES[:2])))
     def check(crowd, include_orphans, bounced, opted_out):
         tag = f"t{next(tags)}"
@@ -68,7 +72,7 @@ def test_the_facts_are_those_of_the_status_shown(house):
     """ID-46: a record is sendable exactly when no fact is found against it, in the words of ``blocked_by``."""
     tags = iter(range(10_000))
 
-    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @PROFILE
     @given(CROWDS, st.sets(st.sampled_from(ADDRESSES[:2])))
     def check(crowd, bounced):
         tag = f"s{next(tags)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,9 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.imports import decision
 from gateway.db.queries.bulk import insert_rows
-from gateway.domain.records import UNCHANGED, Outcome
+from gateway.db.queries.feeds import in_window
+from gateway.domain.paging import Window
+from gateway.domain.records import FAILED, SKIPPED, SUPPRESSED, UNCHANGED, Outcome
 
 _COLUMNS = ("brand_id", "upload_id", "row_number", "line", "recorded_at", "actor", "door", "subscriber_id",
             "remote_id", "email", "rule", "status", "code", "field", "message", "changes", "warnings")
@@ -58,11 +60,10 @@ class StoredDecision:
     warnings: tuple[str, ...]
 
 
-def of_subscriber(connection: Connection, brand_id: int, subscriber_ids: Sequence[int],
+def of_subscriber(connection: Connection, brand_id: int, subscriber_ids: Sequence[int], email: str | None,
                   limit: int) -> list[StoredDecision]:
-    """The newest ``limit`` decisions about these records, newest first."""
-    t = decision.c
-    return _read(connection, brand_id, t.subscriber_id.in_(subscriber_ids), limit)
+    """The newest ``limit`` decisions about these records, or about their address by itself, newest first."""
+    return _read(connection, brand_id, _about(subscriber_ids, email), limit)
 
 
 def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int) -> list[StoredDecision]:
@@ -72,20 +73,44 @@ def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int)
 
 def of_nobody(connection: Connection, brand_id: int, email: str | None, remote_id: str | None,
               limit: int) -> list[StoredDecision]:
-    """The newest ``limit`` decisions about records with this address or remote ID that came to nobody."""
+    """The newest ``limit`` decisions that records with this address or remote ID came to nobody, newest first."""
     t = decision.c
     named = [column == value for column, value in ((t.email, email), (t.remote_id, remote_id)) if value is not None]
     if not named:
         return []
-    return _read(connection, brand_id, sa.and_(t.subscriber_id.is_(None), sa.or_(*named)), limit)
+    refused = t.status.in_((FAILED, SKIPPED, SUPPRESSED))
+    return _read(connection, brand_id, sa.and_(t.subscriber_id.is_(None), refused, sa.or_(*named)), limit)
+
+
+def in_feed(connection: Connection, brand_id: int, subscriber_ids: Sequence[int], email: str | None, window: Window,
+            number: Callable[[sa.ColumnElement[int]], sa.ColumnElement[int]]) -> list[StoredDecision]:
+    """The decisions about these records, or about their address by itself, in a window of a feed that numbers its rows
+    by ``number`` of the id."""
+    t = decision.c
+    query = in_window(_select(brand_id).where(_about(subscriber_ids, email)), window, t.recorded_at, number(t.id))
+    return [_stored(*row) for row in connection.execute(query)]
+
+
+def _about(subscriber_ids: Sequence[int], email: str | None) -> sa.ColumnElement[bool]:
+    """An act on an address (ID-50) is stored without a record: it is about all that have it."""
+    t = decision.c
+    of_them = t.subscriber_id.in_(subscriber_ids)
+    if email is None:
+        return of_them
+    done = t.status.not_in((FAILED, SKIPPED, SUPPRESSED))
+    return sa.or_(of_them, sa.and_(t.subscriber_id.is_(None), t.email == email, done))
 
 
 def _read(connection: Connection, brand_id: int, which: sa.ColumnElement[bool], limit: int) -> list[StoredDecision]:
-    t = decision.c
-    query = (sa.select(t.id, t.upload_id, t.row_number, t.line, t.recorded_at, t.actor, t.door, t.subscriber_id,
-                       t.remote_id, t.email, t.rule, t.status, t.code, t.field, t.message, t.changes, t.warnings)
-             .where(t.brand_id == brand_id, which).order_by(t.id.desc()).limit(limit))
+    query = _select(brand_id).where(which).order_by(decision.c.id.desc()).limit(limit)
     return [_stored(*row) for row in connection.execute(query)]
+
+
+def _select(brand_id: int) -> sa.Select:
+    t = decision.c
+    return sa.select(
+        t.id, t.upload_id, t.row_number, t.line, t.recorded_at, t.actor, t.door, t.subscriber_id, t.remote_id, t.email,
+        t.rule, t.status, t.code, t.field, t.message, t.changes, t.warnings).where(t.brand_id == brand_id)
 
 
 def _stored(*columns: Any) -> StoredDecision:
