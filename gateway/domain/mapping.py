@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.domain.addresses import printable
+from gateway.domain.addresses import holds_forbidden, printable
 from gateway.domain.fields import fold
 from gateway.domain.records import MAX_FIELDS_PER_RECORD, MAX_NAME, Identifier, Problem, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
@@ -17,9 +18,14 @@ _SYNONYMS = {
     "remoteid": REMOTE_ID, "id": REMOTE_ID, "contactid": REMOTE_ID, "memberid": REMOTE_ID, "imisid": REMOTE_ID,
     "interests": INTERESTS, "donotemail": DO_NOT_EMAIL,
 }
+REASONS = ("errorCode", "errorField", "errorMessage")
+"""What the file of rejected rows adds to each of them: a corrected file may keep them, they say nothing (PUSH-33)."""
+
+_FOLDED_REASONS = frozenset(fold(name) for name in REASONS)
 _BOOLEANS = {"true": True, "false": False, "1": True, "0": False}
 _MEMBERS = ("remoteId", "email", "fields", "interests", "doNotEmail")
 _MAX_STRANGERS = 20
+MAX_COLUMNS = 1000
 
 
 class ValueProblem(ValueError):
@@ -76,7 +82,7 @@ def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
     flag = _read(problems, DO_NOT_EMAIL, boolean_of, value.get(DO_NOT_EMAIL))
     values = _values(problems, value.get("fields"))
     add, remove, strangers = _interests(problems, value.get("interests"))
-    strangers += [name for name in value if name not in _MEMBERS]
+    strangers += [name for name in value if name not in _MEMBERS and name not in REASONS]
     problems += _near_misses(value)
     warnings = tuple(Problem("FIELD_UNKNOWN", "No such member; it was ignored.", printable(name, MAX_NAME))
                      for name in strangers[:_MAX_STRANGERS])
@@ -195,17 +201,63 @@ class ColumnPlan:
             {name: cells[at] for at, name in self.fields}, add, (), flag, problem, (), line)
 
 
-def plan_columns(names: Sequence[str], known_fields: Mapping[str, str]) -> ColumnPlan:
+@dataclass(frozen=True, slots=True)
+class ColumnMapping:
+    """A saved mapping: column of the file -> what it is, or what each column is in its order (PUSH-61).
+
+    What a column is: email, remoteId, interests, doNotEmail, a field's name, or "" for one that is left out.
+    """
+
+    name: str
+    columns: Mapping[str, str] | tuple[str, ...]
+    created_at: dt.datetime
+
+
+def checked_columns(columns: Any) -> dict[str, str] | list[str]:
+    """The columns of a mapping as they are stored. Raises ``INVALID_VALUE``, ``INVALID_CHARACTER``, ``LIMIT_EXCEEDED``
+    or ``INVALID_REQUEST`` when one can never be used.
+    """
+    by_name = isinstance(columns, Mapping)
+    if not by_name and (isinstance(columns, str) or not isinstance(columns, Sequence)) or not columns:
+        raise GatewayError("INVALID_VALUE", 'Expected {"column of the file": "email", ...}, or an array with what each '
+                                            "column is.", field="columns")
+    if len(columns) > MAX_COLUMNS:
+        raise GatewayError("LIMIT_EXCEEDED", f"A file has at most {MAX_COLUMNS} columns.", field="columns")
+    texts = [*columns, *columns.values()] if by_name else list(columns)
+    for text in texts:
+        if not isinstance(text, str) or len(text) > MAX_NAME:
+            raise GatewayError("INVALID_VALUE", f"A column is a text of at most {MAX_NAME} characters.",
+                               field="columns")
+        if holds_forbidden(text):
+            raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.",
+                               field="columns")
+    if not by_name:
+        plan_columns(texts, {})
+        return texts
+    if len({fold(name) for name in columns}) < len(columns):
+        raise _refused("Two of the columns have the same name but for case, blanks, hyphens and underscores.")
+    targets = [fold(target) for target in columns.values() if fold(target)]
+    targets = [_SYNONYMS.get(target, target) for target in targets]
+    if len(set(targets)) < len(targets):
+        raise _refused("Two of the columns mean the same. Give one of them an empty text.")
+    return dict(columns)
+
+
+def plan_columns(names: Sequence[str], known_fields: Mapping[str, str],
+                 mapping: Mapping[str, str] | None = None) -> ColumnPlan:
     """What the columns ``names`` mean (PUSH-61). ``known_fields``: folded name -> name of the brand's fields.
 
-    A column without a name is left out on purpose. Raises ``INVALID_REQUEST`` when neither identifier is
+    A saved ``mapping`` says what a column of the file is; one that it does not name goes by its own name. A column
+    without a name is left out on purpose. Raises ``INVALID_REQUEST`` when neither identifier is
     there or two columns mean the same, ``LIMIT_EXCEEDED`` for more than 200 fields.
     """
     places: dict[str, int] = {}
     fields: list[tuple[int, str]] = []
     unmapped: list[str] = []
+    mapped = {fold(name): target for name, target in (mapping or {}).items()}
     for at, name in enumerate(names):
         folded = fold(name)
+        folded = fold(mapped.get(folded, "" if folded in _FOLDED_REASONS else folded))
         target = _SYNONYMS.get(folded) or known_fields.get(folded)
         if target is None:
             if folded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain.records import Counters, ImportOptions
@@ -67,7 +67,8 @@ class UploadRequest:
     """How the spooled body is to be read and applied. ``gzip``: it is packed; ``charset``: None is UTF-8.
 
     Of tables alone: ``columns`` name the columns of a file without header, ``quoted`` says whether quotes mean
-    anything (PUSH-60). ``delimiter`` is of CSV alone.
+    anything (PUSH-60). ``delimiter`` is of CSV alone. ``mapping``: the name of a saved mapping, whose content
+    at acceptance is in ``mapped`` (column -> what it is) or in ``columns``; in neither, there was none of this name.
     """
 
     options: ImportOptions
@@ -77,6 +78,8 @@ class UploadRequest:
     delimiter: str = ","
     columns: tuple[str, ...] = ()
     quoted: bool = True
+    mapping: str | None = None
+    mapped: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,4 +135,5 @@ def request_of(options: Mapping[str, Any], label: str, media_type: str, encoding
     wanted = ImportOptions(options["mode"], options["emptyValue"], tuple(options["interests"]), options["dryRun"],
                            options["detail"], label, options["integration"])
     return UploadRequest(wanted, media_type, encoding == "gzip", options["charset"], options["delimiter"],
-                         tuple(options["columns"]), options.get("quoted", True))
+                         tuple(options["columns"]), options.get("quoted", True),
+                         options.get("mapping"), options.get("mapped", {}))

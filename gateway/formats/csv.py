@@ -29,12 +29,13 @@ class CsvReader:
     """
 
     def __init__(self, lines: Iterable[str], known_fields: Mapping[str, str], delimiter: str = ",",
-                 columns: tuple[str, ...] = (), *, quoted: bool = True) -> None:
+                 columns: tuple[str, ...] = (), *, quoted: bool = True,
+                 mapping: Mapping[str, str] | None = None) -> None:
         csv.field_size_limit(2 * MAX_LINE)  # a global of the module; the source below keeps rows shorter
         self._source = _Source(lines, quoted)
         self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True,
                                 quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
-        self.plan: ColumnPlan = plan_columns(columns or self._header(), known_fields)
+        self.plan: ColumnPlan = plan_columns(columns or self._header(), known_fields, mapping)
 
     def _header(self) -> list[str]:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gateway.domain.records import SubscriberRecord
 from gateway.domain.upload import JSON, NDJSON, TABLES, TSV, XML, UploadRequest
 from gateway.errors import GatewayError
-from gateway.formats import jsonarray, ndjson, xml
+from gateway.formats import inline, jsonarray, ndjson, xml
 from gateway.formats.csv import CsvReader
 from gateway.formats.encoding import decode, lines
 
@@ -35,9 +35,15 @@ def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: 
         return RecordStream(xml.read(decode(blocks, request.charset, xml=True)))
     texts = lines(decode(blocks, request.charset))
     if request.media_type in TABLES:
+        if request.mapping is not None and not request.mapped and not request.columns:
+            raise GatewayError("NOT_FOUND", f"There is no saved mapping '{request.mapping}'. Save it, or look at its "
+                                            "spelling, and send the file again.", field="mapping")
         delimiter = "\t" if request.media_type == TSV else request.delimiter
-        reader = CsvReader(texts, known_fields, delimiter, request.columns, quoted=request.quoted)
+        reader = CsvReader(texts, known_fields, delimiter, request.columns, quoted=request.quoted,
+                           mapping=request.mapped)
         return RecordStream(iter(reader), reader.plan.unmapped)
     if request.media_type == NDJSON:
         return RecordStream(ndjson.read(texts))
+    if request.media_type == inline.MEDIA_TYPE:
+        return RecordStream(inline.read(texts))
     raise GatewayError("UNSUPPORTED_MEDIA_TYPE", f"There is no reader for {request.media_type}.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from gateway.domain.paging import Page, PageRequest
 from gateway.domain.records import Counters
 from gateway.domain.upload import JobFilter, JobView, RowError, RowErrorFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
-from gateway.services import imports, spool
+from gateway.services import imports, mappings, spool
 from gateway.services.gateway import Gateway, Unit
 from gateway.services.paging import close_page, open_window
 from gateway.services.uploadruns import run_import
@@ -29,6 +30,9 @@ _DELIMITER = re.compile(r'[^"\r\n\0]')
 def check(request: UploadRequest) -> None:
     """Raises for a request that can be refused before its body is read: a code and its parameter."""
     imports.check_options(request.options)
+    if request.mapping is not None and (request.columns or request.media_type not in rules.TABLES):
+        raise GatewayError("INVALID_REQUEST", "A saved mapping is for the columns of a table, and instead of columns=.",
+                           field="mapping")
     if any(holds_forbidden(name) for name in request.columns):
         raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.", field="columns")
     if _DELIMITER.fullmatch(request.delimiter) is None:
@@ -45,6 +49,7 @@ def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool
     """
     unit.actor.require("import")
     check(request)
+    request = _with_mapping(unit, request)
     options = _written(unit, request)
     stored.lock_sender(unit.connection, unit.brand_id, unit.actor.label)  # else two at once see no twin of each other
     if replay:
@@ -126,6 +131,17 @@ def _row(unit: Unit, upload_id: int) -> Any:
     return row
 
 
+def _with_mapping(unit: Unit, request: UploadRequest) -> UploadRequest:
+    """The request with what its saved mapping says now: all chunks are read alike, whoever changes it meanwhile."""
+    if request.mapping is None:
+        return request
+    try:
+        columns = mappings.get(unit, request.mapping).columns
+    except GatewayError:
+        return request  # its job is rejected (PUSH-69)
+    return replace(request, mapped=columns) if isinstance(columns, Mapping) else replace(request, columns=columns)
+
+
 def _encoding(request: UploadRequest) -> str | None:
     return "gzip" if request.gzip else None
 
@@ -134,7 +150,8 @@ def _written(unit: Unit, request: UploadRequest) -> dict[str, Any]:
     """What the worker must know besides the row's own columns."""
     return {**imports.options_as_json(request.options), "integration": request.options.integration,
             "charset": request.charset, "delimiter": request.delimiter, "columns": list(request.columns),
-            "quoted": request.quoted, "scopes": sorted(unit.actor.scopes)}
+            "quoted": request.quoted, "mapping": request.mapping, "mapped": dict(request.mapped),
+            "scopes": sorted(unit.actor.scopes)}
 
 
 def _view(row: Any) -> JobView:

@@ -105,3 +105,9 @@ def test_too_many_fields():
     with pytest.raises(GatewayError) as refused:
         plan_columns(["email", *names], {name: name for name in names})
     assert refused.value.code == "LIMIT_EXCEEDED"
+
+
+def test_reasons_of_a_rejects_file_say_nothing():
+    """PUSH-33: a corrected file may come back with the reasons in it."""
+    assert plan_columns(["Error Code", "errorField", "errorMessage", "email"], {}).unmapped == ()
+    assert record_of({"errorCode": "INVALID_EMAIL", "email": "a@b.org"}).warnings == ()
