@@ -7,11 +7,12 @@ from gateway.services.gateway import Gateway
 from gateway.soap import contract
 from gateway.soap.invoke import Invoker
 from gateway.soap.types.base import NAMESPACE
+from gateway.soap.types.imports import DATA
 from gateway.spynekit.limits import Limits
 from gateway.spynekit.wsgi import SoapEndpoint
 
 REALM = "gateway"
-LIMITS = Limits(items=MAX_SYNC_RECORDS, bulk_path="the PUSH import /push/v1/imports takes more")
+LIMITS = Limits(items=MAX_SYNC_RECORDS, bulk_path="StartImport takes more")
 
 
 def make_app(gateway: Gateway) -> SoapEndpoint:
@@ -22,4 +23,4 @@ def make_app(gateway: Gateway) -> SoapEndpoint:
     public_url = gateway.settings.public_url
     return SoapEndpoint(
         [contract.service(Invoker(gateway))], tns=NAMESPACE, name=contract.NAME, address=public_url + contract.PATH,
-        documents=contract.documents(public_url), realm=REALM, limits=LIMITS)
+        documents=contract.documents(public_url), realm=REALM, limits=LIMITS, streamed={"StartImport": DATA})

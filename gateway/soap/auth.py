@@ -35,11 +35,12 @@ def authenticate(gateway: Gateway, ctx: Any) -> Actor:
     """The user of this call, with the call's request id.
 
     Raises ``NOT_AUTHENTICATED`` with one text whatever was wrong (SOAP-17), ``TOO_MANY_REQUESTS`` after repeated
-    failures. A digest's nonce is used up.
+    failures and beyond the budget of requests a minute (PUSH-13). A digest's nonce is used up.
     """
     actors = list(named_users(gateway, ctx))
     if not actors or any(actor != actors[0] for actor in actors):
         raise accounts.refused() if actors else faults.not_authenticated()
+    gateway.rates.admit(actors[0])
     return dataclasses.replace(actors[0], request_id=ctx.udc.request_id)
 
 

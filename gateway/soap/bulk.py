@@ -5,10 +5,14 @@ The element has passed the schema by then, so names, order and the forms of bool
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.domain.fields import fold
+from gateway.domain.mapping import ColumnPlan, plan_columns
 from gateway.domain.records import ADD_OR_UPDATE, KEEP, ImportOptions, Problem, SubscriberRecord
+from gateway.errors import GatewayError
 from gateway.soap.types.base import NAMESPACE
 
 XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -20,39 +24,85 @@ def qualified(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
 
 
-RECORD, FIELD = qualified("record"), qualified("field")
+RECORD, FIELD, ROW = qualified("record"), qualified("field"), qualified("row")
 REMOTE_ID, EMAIL, DO_NOT_EMAIL = qualified("remoteId"), qualified("email"), qualified("doNotEmail")
 ADD_INTEREST = qualified("addInterest")
 
 
 @dataclass(frozen=True, slots=True)
 class ImportCall:
-    """A decoded ImportSubscribers request."""
+    """A decoded ImportSubscribers or ImportRows request."""
 
     clientRequestId: str | None  # the contract's word: every write is asked for this member
     options: ImportOptions
     records: list[SubscriberRecord]
 
 
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The members of a request but for its records: ``single`` ones by name, lists by name."""
+
+    single: dict[str, str]
+    many: dict[str, list[str]]
+
+    def options(self) -> ImportOptions:
+        """The options that every import has (SOAP-39)."""
+        get = self.single.get
+        return ImportOptions(
+            mode=get("mode", ADD_OR_UPDATE), empty_value=get("emptyValue", KEEP),
+            interests=tuple(self.many["interest"]), dry_run=is_true(get("dryRun", "false")),
+            detail=get("detail", "All"), label=get("source", ""), integration=get("integration"))
+
+
 def read_import(entry: Any) -> ImportCall:
     """The options and records of an ImportSubscribers element."""
-    given: dict[str, Any] = {}
-    interests: list[str] = []
-    records: list[SubscriberRecord] = []
+    given, records = taken_apart(entry, RECORD)
+    return ImportCall(given.single.get("clientRequestId"), given.options(), [read_record(each) for each in records])
+
+
+def read_rows(entry: Any) -> ImportCall:
+    """The options and records of an ImportRows element; a row of the wrong width is its record's problem (SOAP-40).
+
+    Raises INVALID_REQUEST or LIMIT_EXCEEDED for columns that cannot be used (PUSH-61).
+    """
+    given, rows = taken_apart(entry, ROW)
+    plan = columns(given.many["column"])
+    return ImportCall(given.single.get("clientRequestId"), given.options(), [read_row(each, plan) for each in rows])
+
+
+def taken_apart(entry: Any, data: str) -> tuple[Given, list[Any]]:
+    """The options of an import's element and its children of the tag ``data``."""
+    given = Given({}, {"interest": [], "column": []})
+    records = []
     for child in entry:
-        if child.tag == RECORD:
-            records.append(read_record(child))
+        if child.tag == data:
+            records.append(child)
             continue
         name = child.tag.rpartition("}")[2]
-        if name == "interest":
-            interests.append(child.text or "")
+        if name in given.many:
+            given.many[name].append(child.text or "")
         else:
-            given[name] = child.text or ""
-    options = ImportOptions(
-        mode=given.get("mode", ADD_OR_UPDATE), empty_value=given.get("emptyValue", KEEP), interests=tuple(interests),
-        dry_run=is_true(given.get("dryRun", "false")), detail=given.get("detail", "All"),
-        label=given.get("source", ""), integration=given.get("integration"))
-    return ImportCall(given.get("clientRequestId"), options, records)
+            given.single[name] = child.text or ""
+    return given, records
+
+
+def columns(names: Sequence[str]) -> ColumnPlan:
+    """What the columns are; a name that means nothing else is a field's, known or not."""
+    try:
+        return plan_columns(names, {fold(name): name.strip() for name in names})
+    except GatewayError as error:
+        raise GatewayError(error.code, error.message.replace("columns=", "column"), field="column") from None
+
+
+def read_row(element: Any, plan: ColumnPlan) -> SubscriberRecord:
+    """One row as a record. Nil clears a field, and names nobody in any other column."""
+    cells = [None if cell.attrib and is_true(cell.get(XSI_NIL, "")) else cell.text or "" for cell in element]
+    if len(cells) != plan.width:
+        return SubscriberRecord(problem=Problem(
+            "INVALID_VALUE", f"The row has {len(cells)} values where {plan.width} columns are named.", "v"))
+    if plan.interests is not None and cells[plan.interests] is None:
+        cells[plan.interests] = ""
+    return plan.record(cells, None)
 
 
 def read_record(element: Any) -> SubscriberRecord:

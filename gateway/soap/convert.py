@@ -10,11 +10,23 @@ from gateway.domain.events import EventView
 from gateway.domain.mailing import InstanceView, MailingDraft, MailingView, Preview, TestCopy
 from gateway.domain.metrics import Report
 from gateway.domain.paging import Page, PageRequest
-from gateway.domain.records import BatchReport, Identifier, InterestView, Outcome, Problem, StatusEntry, SubscriberView
+from gateway.domain.records import (
+    STATUSES,
+    BatchReport,
+    Identifier,
+    InterestView,
+    Outcome,
+    Problem,
+    StatusEntry,
+    SubscriberView,
+)
+from gateway.domain.upload import JobView, RowError
 from gateway.soap import faults
 
 Values = dict[str, Any]
 MAX_ID = 2**63 - 1
+JOB = "j-"
+"""What the id of a bulk import begins with."""
 
 # requests
 
@@ -39,6 +51,11 @@ def as_number(text: str | None) -> int | None:
         return None
     number = int(text)
     return number if number <= MAX_ID else None
+
+
+def job_id(text: str | None) -> int:
+    """The number of a bulk import. Raises ``NOT_FOUND`` for a text that is no id of one."""
+    return row_id((text or "").strip().removeprefix(JOB) if (text or "").strip().startswith(JOB) else None, "jobId")
 
 
 def instant_of(moment: dt.datetime | None, field: str) -> dt.datetime | None:
@@ -136,6 +153,28 @@ def batch(report: BatchReport) -> Values:
         "suppressed": counters.suppressed, "failed": counters.failed, "result": map(outcome, report.outcomes)}
 
 
+def job(view: JobView) -> Values:
+    """A bulk import. What has no member of its own in the contract is in ``extra``."""
+    counters = view.counters
+    facts = {"mode": view.options.mode, "dryRun": _word(view.options.dry_run),
+             **{f"warning.{code}": str(count) for code, count in sorted(counters.warnings.items())}}
+    if view.replayed:
+        facts["replayed"] = _word(True)
+    return {
+        "jobId": f"{JOB}{view.upload_id}", "state": view.state, "received": counters.received,
+        **{status: getattr(counters, status) for status in STATUSES},
+        "codeCount": counts(dict(sorted(counters.by_code.items())), "code"), "rowsDone": view.rows_done,
+        "bytesDone": view.bytes_done, "queuedAt": view.queued_at, "startedAt": view.started_at,
+        "finishedAt": view.finished_at, "message": view.message,
+        "extra": [{"name": name, "value": value} for name, value in facts.items()]}
+
+
+def row_error(given: RowError) -> Values:
+    """A failed row of a bulk import (PUSH-72)."""
+    return {"row": given.row, "line": given.line, "remoteId": given.remote_id, "email": given.email,
+            "code": given.code, "field": given.field, "message": given.message}
+
+
 def page(given: Page[Any], item: Callable[[Any], Values], request_id: str) -> Values:
     """A page of anything."""
     return {"item": [item(each) for each in given.items], "nextToken": given.next_token, "asOf": given.as_of,
@@ -219,6 +258,10 @@ def event(view: EventView) -> Values:
 def counts(given: Mapping[str, int], word: str) -> list[Values]:
     """A list of counts by state, reason or tier."""
     return [{word: name, "count": count} for name, count in given.items()]
+
+
+def _word(fact: bool) -> str:
+    return "true" if fact else "false"
 
 
 def _text(number: int | None) -> str | None:

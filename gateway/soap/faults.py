@@ -49,3 +49,9 @@ def unknown_word(field: str, words: Sequence[str]) -> GatewayError:
 def one_of_two(first: str, second: str) -> GatewayError:
     """Neither or both of two members that exclude each other."""
     return GatewayError("INVALID_REQUEST", f"Give either {first} or {second}.", field=first)
+
+
+def begins_late(operation: str) -> GatewayError:
+    """An operation that is read as a stream, behind so long a SOAP header that it was not taken for one."""
+    return GatewayError("INVALID_REQUEST", f"{operation} must begin within the first 64 KiB of the message; send a "
+                                           "shorter SOAP header.")

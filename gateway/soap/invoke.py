@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.accounts import Actor
 from gateway.services import idempotency
 from gateway.services.gateway import Gateway, Unit
-from gateway.soap import auth
+from gateway.soap import auth, faults
 from gateway.soap.encode import ANSWER, response
-from gateway.soap.operation import ACT, FIND, FREE, READ, Operation
+from gateway.soap.operation import ACT, FIND, FREE, READ, STREAM, Operation
 from gateway.spynekit.canonical import canonical
 from gateway.spynekit.codec import raw_answer
 
@@ -54,18 +55,28 @@ class Invoker:
         if operation.way == FIND:
             with self.gateway.feed(actor) as unit:
                 return page_in(unit, operation, request)
+        if operation.way == STREAM:
+            return self.take(operation, actor, ctx, request)
         key = getattr(request, KEY_MEMBER)
         asked = None if key is None else Asked(operation.name, key, fingerprint(ctx.in_body_doc))
         if operation.way == ACT:
             return self.act(operation, actor, asked, request)
         with self.gateway.unit(actor) as unit:
-            kept = asked and asked.answer(unit)
-            if kept:
-                return kept
-            xml = done_in(unit, operation, request)
-            if asked:
-                asked.keep(unit, xml)
-        return xml
+            return kept_or_done(unit, asked, lambda: done_in(unit, operation, request))
+
+    def take(self, operation: Operation, actor: Actor, ctx: Any, request: Any) -> str:
+        """For data that is stored while it comes in, before there is a transaction.
+
+        ``run`` is a context that ends with that: it has a ``digest`` of the data and ``finish(unit)`` for the rest.
+        """
+        if ctx.udc.stream is None:
+            raise faults.begins_late(operation.name)
+        with operation.run(self.gateway, actor, request, ctx.udc.stream) as arrived:
+            key = getattr(request, KEY_MEMBER)
+            asked = None if key is None else Asked(operation.name, key, fingerprint(ctx.in_body_doc, arrived.digest))
+            with self.gateway.unit(actor) as unit:
+                return kept_or_done(unit, asked, lambda: response(operation.name, operation.answer,
+                                                                  arrived.finish(unit)))
 
     def act(self, operation: Operation, actor: Actor, asked: Asked | None, request: Any) -> str:
         """For work that cannot be one transaction (mail leaves in between): the answer is kept after it."""
@@ -79,6 +90,17 @@ class Invoker:
             with self.gateway.unit(actor) as unit:
                 asked.keep(unit, xml)
         return xml
+
+
+def kept_or_done(unit: Unit, asked: Asked | None, do: Callable[[], str]) -> str:
+    """The answer that was kept for the key, else that of the work, which is kept in the unit's transaction."""
+    kept = asked and asked.answer(unit)
+    if kept:
+        return kept
+    xml = do()
+    if asked:
+        asked.keep(unit, xml)
+    return xml
 
 
 def done_in(unit: Unit, operation: Operation, request: Any) -> str:
@@ -132,7 +154,11 @@ def as_replayed(xml: str, request_id: str) -> str:
     return xml[:end] + REPLAYED_EXTRA + xml[end:]
 
 
-def fingerprint(entry: Any) -> str:
-    """A hash of the request element without the key itself (SOAP-72). Credentials are in the header, so not in it."""
+def fingerprint(entry: Any, digest: str = "") -> str:
+    """A hash of the request element without the key itself (SOAP-72). Credentials are in the header, so not in it.
+
+    ``digest`` stands for the data of a stream, which is not in the element.
+    """
     data = canonical(entry)
-    return hashlib.sha256(KEY_ELEMENT.sub(b"", data[:KEY_WITHIN]) + data[KEY_WITHIN:]).hexdigest()
+    return hashlib.sha256(
+        KEY_ELEMENT.sub(b"", data[:KEY_WITHIN]) + data[KEY_WITHIN:] + digest.encode()).hexdigest()

@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.soap.encode import ANSWER, Values
+from gateway.soap.encode import ANSWER
 from gateway.soap.types.base import V1, Credentials, Record
 from gateway.spynekit.models import mandatory
 
-FREE, READ, FIND, WRITE, ACT = "free", "read", "find", "write", "act"
+FREE, READ, FIND, WRITE, ACT, STREAM = "free", "read", "find", "write", "act", "stream"
 """How an operation runs: without credentials; in a snapshot; in a feed's transaction (SOAP-70); in a write transaction
-that also keeps the answer of its clientRequestId (SOAP-72); with the gateway, because it opens its own transactions."""
+that also keeps the answer of its clientRequestId (SOAP-72); with the gateway, because it opens its own transactions;
+with the data of the call as a stream (see :meth:`gateway.soap.invoke.Invoker.take`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +25,7 @@ class Operation:
     answer: type[Record]
     way: str
     right: str
-    run: Callable[..., Values]
+    run: Callable[..., Any]
     decode: Callable[[Any], Any] | None = None
 
     def bind(self, invoke: Callable[[Operation, Any, Any], None]) -> object:
@@ -40,12 +41,13 @@ class Operation:
 
 
 def operation(name: str, request: type[Record] | None, answer: type[Record], *, way: str, right: str = "",
-              decode: Callable[[Any], Any] | None = None) -> Callable[[Callable[..., Values]], Operation]:
+              decode: Callable[[Any], Any] | None = None) -> Callable[[Callable[..., Any]], Operation]:
     """Declares the operation that a function does. Its docstring is the operation's documentation in the WSDL.
 
-    The function is ``run(unit, request)`` for READ, FIND and WRITE, ``run(gateway, actor, request)`` for ACT and
-    ``run(gateway, request)`` for FREE. ``right`` is what the actor must have (SOAP-18).
+    The function is ``run(unit, request)`` for READ, FIND and WRITE, ``run(gateway, actor, request)`` for ACT,
+    ``run(gateway, request)`` for FREE, and for STREAM a context manager ``run(gateway, actor, request, stream)``.
+    ``right`` is what the actor must have (SOAP-18).
     """
-    def declare(run: Callable[..., Values]) -> Operation:
+    def declare(run: Callable[..., Any]) -> Operation:
         return Operation(name, request, answer, way, right, run, decode)
     return declare

@@ -6,13 +6,13 @@ from typing import Any
 
 from gateway import __version__
 from gateway.services.gateway import Gateway
-from gateway.soap import interests, mailings, reporting, subscribers
+from gateway.soap import imports, interests, mailings, reporting, subscribers
 from gateway.soap.encode import Values
 from gateway.soap.operation import FREE, operation
 from gateway.soap.types.server import ServerTime, ServerVersion
 
 CONTRACT_VERSION = "v1"
-NOUNS = (subscribers, interests, mailings, reporting)
+NOUNS = (subscribers, imports, interests, mailings, reporting)
 
 
 @operation("GetVersion", None, ServerVersion, way=FREE)
