@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.db.queries import accounts, locks
 from gateway.db.queries import interests as stored
@@ -33,6 +33,15 @@ class InterestFilter:
     until: dt.datetime | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class InterestChanges:
+    """What is to change of an interest (SOAP-50); None keeps. An empty description is taken away."""
+
+    name: str | None = None
+    description: str | None = None
+    public: bool | None = None
+
+
 def create(unit: Unit, name: str, description: str | None = None, public: bool = False) -> InterestView:
     """A new interest. Raises ``ALREADY_EXISTS``, ``NOT_ALLOWED``, ``INVALID_VALUE`` and its kin for a bad name."""
     unit.actor.require("import")
@@ -40,9 +49,7 @@ def create(unit: Unit, name: str, description: str | None = None, public: bool =
         raise GatewayError("NOT_ALLOWED", "These credentials may not create interests. Ask an administrator.")
     name = name.strip()
     check_names([name], "name")
-    if description is not None and (holds_forbidden(description) or len(description) > MAX_DESCRIPTION):
-        raise GatewayError("INVALID_VALUE", f"A description has at most {MAX_DESCRIPTION} characters and no control "
-                                            "characters.", field="description")
+    _check_description(description)
     locks.lock_brand(unit.connection, unit.brand_id)
     if stored.by_name(unit.connection, unit.brand_id, [name]):
         raise GatewayError("ALREADY_EXISTS", f"The interest '{name}' exists already. Use it, or choose another name.",
@@ -70,6 +77,30 @@ def get(unit: Unit, interest_id: int) -> InterestView:
     if found is None:
         raise GatewayError("NOT_FOUND", "There is no interest of this id in this brand.", field="interestId")
     return found
+
+
+def update(unit: Unit, interest_id: int, changes: InterestChanges) -> InterestView:
+    """Renames an interest, describes it or makes it public; what is None stays. The same call again changes nothing.
+
+    Members, mailings and the owning system keep it: they know its id. Raises ``NOT_FOUND``, ``ALREADY_EXISTS`` (the
+    name is taken), ``NOT_ALLOWED``, ``INVALID_VALUE`` and its kin for a bad name.
+    """
+    unit.actor.require("import")
+    locks.lock_brand(unit.connection, unit.brand_id)
+    found = get(unit, interest_id)
+    if not may_create(unit):
+        raise GatewayError("NOT_ALLOWED", "These credentials may not change interests. Ask an administrator.")
+    name = found.name if changes.name is None else changes.name.strip()
+    if name != found.name:
+        check_names([name], "name")
+        if stored.by_name(unit.connection, unit.brand_id, [name]):
+            raise GatewayError("ALREADY_EXISTS", f"Another interest is called '{name}'. Choose another name.",
+                               field="name")
+    description = found.description if changes.description is None else changes.description or None
+    _check_description(description)
+    public = found.public if changes.public is None else changes.public
+    stored.set_facts(unit.connection, unit.brand_id, interest_id, name, description, public)
+    return replace(found, name=name, description=description, public=public)
 
 
 def may_create(unit: Unit) -> bool:
@@ -104,6 +135,12 @@ def check_names(names: Iterable[str], field: str = "interests") -> None:
     if problem is not None:
         code = "INVALID_VALUE" if problem.code == "FIELD_TOO_LONG" else problem.code
         raise GatewayError(code, problem.message, field=field)
+
+
+def _check_description(description: str | None) -> None:
+    if description is not None and (holds_forbidden(description) or len(description) > MAX_DESCRIPTION):
+        raise GatewayError("INVALID_VALUE", f"A description has at most {MAX_DESCRIPTION} characters and no control "
+                                            "characters.", field="description")
 
 
 def _require_reading(unit: Unit) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gateway.db.queries import accounts, identities
+from gateway.db.queries import accounts, decisions, identities, locks
 from gateway.db.unit import Unit
-from gateway.domain.addresses import forbidden_character, holds_forbidden, normalise, normalise_remote_id
+from gateway.domain import records
+from gateway.domain.addresses import forbidden_character, holds_forbidden, normalise, normalise_remote_id, printable
 from gateway.domain.people import Directory, Person
-from gateway.domain.records import Identifier, Problem, StatusEntry
+from gateway.domain.records import BatchReport, Counters, Identifier, Outcome, Problem, StatusEntry
+from gateway.errors import GatewayError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,44 @@ class Meant:
     email: str | None
     person: Person | None
     matched_by: str | None
+
+
+def open_entries(unit: Unit, entries: Sequence[StatusEntry]) -> tuple[list[Identifier | Problem], Book]:
+    """The identifiers of each entry, or what is wrong with it, and what is known of everybody whom they name."""
+    read = [read_entry(entry) for entry in entries]
+    good = [who for who in read if isinstance(who, Identifier)]
+    return read, open_book(unit, [who.remote_id for who in good if who.remote_id],
+                           [who.email for who in good if who.email],
+                           [who.subscriber_id for who in good if who.subscriber_id is not None])
+
+
+def outcome_of(index: int, who: Identifier, rule: str, person: Person | None, problem: Problem | None = None, *,
+               changed: bool = False, matched_by: str | None = None, warnings: Sequence[Problem] = (),
+               changes: Mapping[str, tuple[str | None, str | None]] | None = None) -> Outcome:
+    """What became of one entry; ``who`` is what was sent, of which only what can be printed is shown."""
+    status = records.FAILED if problem is not None else records.UPDATED if changed else records.UNCHANGED
+    return Outcome(index, status, rule, who.subscriber_id if person is None else person.subscriber_id,
+                   printable(who.remote_id, records.MAX_REMOTE_ID), printable(who.email, records.MAX_EMAIL) if person is
+                   None else person.email, matched_by, problem, tuple(warnings), changes or {})
+
+
+def report_of(unit: Unit, outcomes: Sequence[Outcome]) -> BatchReport:
+    """The answer to a batch, whose decisions are stored with it (ID-78)."""
+    counters = Counters()
+    for outcome in outcomes:
+        counters.add(outcome)
+    decisions.record(unit.connection, unit.brand_id, upload_id=None, actor=unit.actor.label, door=unit.actor.door,
+                     now=unit.now, outcomes=outcomes)
+    return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
+
+
+def require_batch(unit: Unit, count: int) -> None:
+    """Raises ``NOT_ALLOWED`` or ``TOO_MANY_RECORDS``; then waits for the brand's lock."""
+    unit.actor.require("import")
+    if count > records.MAX_SYNC_RECORDS:
+        raise GatewayError("TOO_MANY_RECORDS", f"A call takes at most {records.MAX_SYNC_RECORDS} entries. "
+                                               "Send several calls.")
+    locks.lock_brand(unit.connection, unit.brand_id)
 
 
 def read_entry(entry: StatusEntry) -> Identifier | Problem:

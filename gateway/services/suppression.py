@@ -17,12 +17,21 @@ from gateway.domain import records as words
 from gateway.domain.addresses import printable
 from gateway.domain.events import RESUBSCRIBED, UNSUBSCRIBED, NewEvent
 from gateway.domain.people import Person
-from gateway.domain.records import BatchReport, Counters, Identifier, Outcome, Problem, StatusEntry
+from gateway.domain.records import BatchReport, Outcome, Problem, StatusEntry
 from gateway.domain.suppression import ADMIN, API, COMPLAINT, MAX_REASON, ORIGINS, ORPHAN, REMOTE_FLAG, AddressFacts
 from gateway.domain.writeback import BAD_EMAIL, RESUBSCRIBE, UNSUBSCRIBE
-from gateway.errors import GatewayError
 from gateway.services import writebacks
-from gateway.services.named import Book, Meant, find_meant, open_book, people_of, read_entry, record_of
+from gateway.services.named import (
+    Book,
+    Meant,
+    find_meant,
+    open_book,
+    open_entries,
+    people_of,
+    record_of,
+    report_of,
+    require_batch,
+)
 
 _STILL_BLOCKED = {
     REMOTE_FLAG: "a do-not-email flag remains: the integration that set it must clear it",
@@ -92,23 +101,14 @@ def set_bounced(unit: Unit, *, email: str, code: str, bounce_class: str, event_i
 
 
 def _run(unit: Unit, entries: Sequence[StatusEntry], rule: str, act: _Act) -> BatchReport:
-    unit.actor.require("import")
-    if len(entries) > words.MAX_SYNC_RECORDS:
-        raise GatewayError("TOO_MANY_RECORDS", f"A call takes at most {words.MAX_SYNC_RECORDS} entries. "
-                                               "Send several calls.")
-    locks.lock_brand(unit.connection, unit.brand_id)
-    read = [read_entry(entry) for entry in entries]
-    book = open_book(unit, [who.remote_id for who in read if isinstance(who, Identifier) and who.remote_id],
-                 [who.email for who in read if isinstance(who, Identifier) and who.email],
-                 [who.subscriber_id for who in read if isinstance(who, Identifier) and who.subscriber_id is not None])
-    counters, outcomes = Counters(), []
+    require_batch(unit, len(entries))
+    read, book = open_entries(unit, entries)
+    outcomes = []
     for index, (entry, who) in enumerate(zip(entries, read, strict=True)):
         meant = who if isinstance(who, Problem) else find_meant(who, book, only_known=rule == "ID-51")
         answer = meant if isinstance(meant, Problem) else act(unit, entry, meant, book)
         outcomes.append(_outcome(index, entry, rule, meant, answer))
-        counters.add(outcomes[-1])
-    _record(unit, outcomes)
-    return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
+    return report_of(unit, outcomes)
 
 
 def _unsubscribe_one(unit: Unit, entry: StatusEntry, meant: Meant, book: Book) -> _Done | Problem:

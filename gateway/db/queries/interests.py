@@ -60,6 +60,13 @@ def get(connection: Connection, brand_id: int, interest_id: int, now: dt.datetim
     return _views(connection, brand_id, rows, now)[0] if rows else None
 
 
+def set_facts(connection: Connection, brand_id: int, interest_id: int, name: str, description: str | None,
+              public: bool) -> None:
+    """Stores what an interest is called, how it is described and whether the preference form shows it."""
+    connection.execute(sa.update(interest).where(interest.c.brand_id == brand_id, interest.c.id == interest_id).values(
+        name=name, description=description, public=public))
+
+
 def other_members(connection: Connection, brand_id: int, interest_ids: Sequence[int], source_id: int,
                   channel: str) -> list[tuple[int, int]]:
     """(membership id, subscriber id) of every open row of this source and channel in these interests."""

@@ -139,6 +139,6 @@ def _has_key(brand_id: int, integration_id: int | None, remote_id: str) -> sa.Co
 
 def _is_member(brand_id: int, name: str, now: dt.datetime) -> sa.ColumnElement[bool]:
     m, o = membership.c, interest_opt_out.c
-    has_left = sa.exists().where(o.subscriber_id == subscriber.c.id, o.interest_id == interest.c.id)
+    has_left = sa.exists().where(o.subscriber_id == m.subscriber_id, o.interest_id == m.interest_id)
     return sa.exists().where(m.subscriber_id == subscriber.c.id, open_now(now), m.interest_id == interest.c.id,
                              interest.c.brand_id == brand_id, interest.c.name == name, ~has_left)
