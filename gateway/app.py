@@ -22,6 +22,7 @@ from gateway.domain.tokens import Keys
 from gateway.errors import GatewayError, SettingsError
 from gateway.public.app import make_app as make_public
 from gateway.push.app import make_app as make_push
+from gateway.push.compatible.app import make_app as make_compatible
 from gateway.services import accounts, fileimport, health, integrations, sync
 from gateway.services.gateway import Gateway
 from gateway.services.jobs import JobStore
@@ -75,7 +76,7 @@ def initialise(config: Path | None = None) -> Settings:
 
 def wsgi(gateway: Gateway) -> WsgiApp:
     """Every address of the installation (operator.md, Addresses) as one WSGI application."""
-    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway)}
+    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway), "/v2": make_compatible(gateway)}
     own = {"/healthz": _alive, "/readyz": partial(_ready, gateway), "/metrics": partial(_metrics, gateway)}
     return DispatcherMiddleware(make_public(gateway), {**doors, **own})
 

@@ -26,14 +26,17 @@ _NO_END_YEAR = 9999  # a .NET program's greatest date; in some time zones it lie
 
 @dataclass(frozen=True, slots=True)
 class ListElement:
-    """One List as read. ``list_id``: fit to be repeated in the answer; ``problem``: why it fails, or None."""
+    """One List as read. ``list_id``: fit to be repeated in the answer; ``problem``: why it fails, or None.
+
+    ``name``: how the list is shown, None when the element does not say.
+    """
 
     list_id: str | None
-    name: str
+    name: str | None
     mode: str
     remote_ids: tuple[str, ...]
     problem: Problem | None
-    warnings: tuple[Problem, ...]
+    warnings: tuple[Problem, ...] = ()
 
 
 def groups_of(top: Members, name: str) -> tuple[Group, ...]:
@@ -67,7 +70,7 @@ def _group(entry: Members) -> Group:
 def list_of(value: Any) -> ListElement:
     """One List; whatever is wrong with it stands in its ``problem``. No mode is guessed: it could empty a list."""
     if not isinstance(value, dict):
-        return ListElement(None, "", "", (), Problem("INVALID_VALUE", "An element is a JSON object."), ())
+        return ListElement(None, None, "", (), Problem("INVALID_VALUE", "An element is a JSON object."))
     findings = Findings()
     top = members_of(findings, "", value, LIST_MEMBERS, LIST_MEMBERS)
     list_id, name = _key(top, "ListId"), _key(top, "ListName")
@@ -77,8 +80,7 @@ def list_of(value: Any) -> ListElement:
     if mode is None:
         findings.fail("INVALID_VALUE", f"Mode is one of {', '.join(MODES)}.", "Mode")
     remote_ids = _contact_ids(top)
-    list_id = list_id or name
-    return ListElement(printable(list_id, MAX_INTEREST) or None, name or list_id, mode or "", remote_ids,
+    return ListElement(printable(list_id or name, MAX_INTEREST) or None, name or None, mode or "", remote_ids,
                        findings.problem, tuple(findings.warnings))
 
 

@@ -33,6 +33,8 @@ DEMOGRAPHIC_MEMBERS = ("Type", "DemographicTypeValue", "Value", "DemographicValu
 _WEIGHTY = (DETAILS, GROUPS, EMAILS)
 _WEIGHTY_DETAILS = (CONTACT_ID, ADDRESS, FLAG, DELETED)
 _JOINED = "; "
+BLANKS = " \t\r\n"
+"""What may stand around a text; other white space is a control character, which fails the element (PUSH-6)."""
 _STANDARD = {fold(name) for name in STANDARD_FIELDS}
 
 
@@ -141,7 +143,7 @@ def _address(top: Members, values: _Values) -> None:
 
 
 def _phone(top: Members, values: _Values) -> None:
-    entries = [entry for entry in top.children(PHONES, PHONE_MEMBERS) if entry.text("FormattedNumber").strip()]
+    entries = [entry for entry in top.children(PHONES, PHONE_MEMBERS) if entry.text("FormattedNumber").strip(BLANKS)]
     chosen = _marked(entries, "IsPreferred") or (entries[0] if entries else None)
     if chosen is not None:
         values.put("Phone", chosen.text("FormattedNumber"), chosen.at("FormattedNumber"))

@@ -81,7 +81,8 @@ class ImportOptions:
     ``label`` names the upload where records come without remote ID. ``integration`` names the foreign
     system when it is not the credential's own (SOAP-19). ``detail``: All, Failures or None. ``notify``: addresses
     that get a mail when a job has ended. ``change_addresses``: whether a known remote ID may come with another
-    address (ID-28); None: an integration may, an upload by a person may not.
+    address (ID-28); None: an integration may, an upload by a person may not. ``create_fields``: a field that the brand
+    does not have is made, whatever the brand's setting says (Demographics of PUSH-16).
     """
 
     mode: str = ADD_OR_UPDATE
@@ -93,6 +94,7 @@ class ImportOptions:
     integration: str | None = None
     notify: tuple[str, ...] = ()
     change_addresses: bool | None = None
+    create_fields: bool = False
 
 
 @dataclass(frozen=True, slots=True)

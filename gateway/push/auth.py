@@ -15,8 +15,8 @@ _HEADERS = ("ApiKey", "X-Api-Key")
 _IN_URL = frozenset({"apikey", "xapikey", "key", "accesstoken", "authorization", "bearer"})
 
 
-def authenticate(gateway: Gateway) -> Actor:
-    """The actor of the request's API key.
+def authenticate(gateway: Gateway, door: str = "push") -> Actor:
+    """The actor of the request's API key; ``door`` is what decisions and uploads say of where they came in.
 
     Raises ``NOT_AUTHENTICATED``, with one text, for a key that is missing, wrong, given in the URL, or given
     twice in different words.
@@ -27,7 +27,7 @@ def authenticate(gateway: Gateway) -> Actor:
         keys.add(token.strip())
     in_url = any(name.lower().replace("-", "").replace("_", "") in _IN_URL for name in request.args)
     key = keys.pop() if len(keys) == 1 and not in_url else ""  # "" is looked up like any other: no key has its hash
-    return replace(accounts.authenticate_key(gateway, key, remote_address(gateway), "push"), request_id=g.request_id)
+    return replace(accounts.authenticate_key(gateway, key, remote_address(gateway), door), request_id=g.request_id)
 
 
 def require(scope: str) -> None:

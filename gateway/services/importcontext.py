@@ -63,7 +63,8 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
     return ImportContext(
         options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
-        fields=fields.of_brand(unit.connection, unit.brand_id), unknown_field=_unknown_field(settings),
+        fields=fields.of_brand(unit.connection, unit.brand_id),
+        unknown_field=CREATE if options.create_fields else _unknown_field(settings),
         max_email=_max_email(settings), may_create_interests=creating)
 
 

@@ -31,9 +31,9 @@ def test_nothing_is_guessed(change, code, field):
 
 
 def test_a_list_by_one_name():
-    """ListId and ListName stand in for each other; unknown members are warned of."""
+    """ListName stands in for a ListId; without a name the list keeps its own; unknown members are warned of."""
     assert (list_of({"ListName": "News", "Mode": "Add", "ContactIds": []}).list_id,
-            list_of({"ListId": "n", "Mode": "Add", "ContactIds": []}).name) == ("News", "n")
+            list_of({"ListId": "n", "Mode": "Add", "ContactIds": []}).name) == ("News", None)
     element = list_of({"ListId": "n", "Mode": "Add", "ContactIds": [], "Tenant": 1})
     assert [(each.code, each.field) for each in element.warnings] == [("FIELD_UNKNOWN", "Tenant")]
     assert list_of("x").problem.code == "INVALID_VALUE"
