@@ -8,7 +8,7 @@ from flask import Blueprint, Flask, Response, g, request
 
 from gateway.domain.accounts import system_actor
 from gateway.errors import GatewayError
-from gateway.push import errors, imports, interests, mailings, reporting, subscribers
+from gateway.push import errors, explain, imports, interests, mailings, reporting, subscribers
 from gateway.push.answers import respond
 from gateway.push.auth import authenticate
 from gateway.services.gateway import Gateway
@@ -26,7 +26,7 @@ def make_app(gateway: Gateway) -> Flask:
     app.url_map.merge_slashes = False  # a redirect would be HTML
     app.before_request(lambda: _begin(gateway))
     errors.install(app)
-    for noun in (subscribers, imports, interests, mailings, reporting):
+    for noun in (subscribers, explain, imports, interests, mailings, reporting):
         app.register_blueprint(noun.routes(gateway))
     app.register_blueprint(_others(gateway))
     return app
