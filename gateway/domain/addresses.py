@@ -15,6 +15,8 @@ _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe
 _INVISIBLE = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad]")
 _ORDINARY = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*"
                        r"@(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_OUTSIDE_ASCII = re.compile(r"[^\x00-\x7f]")
+_ATS, _DOTS_AT_END = re.compile("@{2,}"), re.compile(r"\.+$")
 _ATOM = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~.-]+")
 # No domain is written longer, whatever Unicode composes; making the ASCII form of a huge one would take seconds
 _MAX_SPELLED = 1000
@@ -54,8 +56,16 @@ def normalise_remote_id(text: str | None) -> str | Problem | None:
     return text
 
 
-def normalise(email: str, max_length: int = MAX_EMAIL) -> str | Problem:
-    """The address in the one form that is stored, compared and mailed, or what is wrong with it (ID-7, ID-8)."""
+def repaired(email: str) -> str:
+    """The address without obvious slips: ``@@`` and dots at its end (ID-9)."""
+    return _DOTS_AT_END.sub("", _INVISIBLE.sub("", _ATS.sub("@", email)).strip())
+
+
+def normalise(email: str, max_length: int = MAX_EMAIL, *, utf8: bool = False) -> str | Problem:
+    """The address in the one form that is stored, compared and mailed, or what is wrong with it (ID-7, ID-8).
+
+    ``utf8``: whether letters outside ASCII may stand before the @, for a mail server that takes SMTPUTF8 (RFC 6531).
+    """
     address = email.strip().lower()
     if len(address) <= max_length and _ORDINARY.fullmatch(address) and address.index("@") <= 64:
         return address  # nearly every address is done here
@@ -67,7 +77,7 @@ def normalise(email: str, max_length: int = MAX_EMAIL) -> str | Problem:
     local, _, domain = address.rpartition("@")
     if "@" in local:
         return _invalid("The address has more than one @. Send exactly one address.")
-    problem = _check_local(local)
+    problem = _check_local(local, utf8)
     if problem is not None:
         return problem
     made = _ascii_domain(domain, max_length - len(local) - 1)
@@ -76,7 +86,7 @@ def normalise(email: str, max_length: int = MAX_EMAIL) -> str | Problem:
     return f"{local}@{made}"
 
 
-def _check_local(local: str) -> Problem | None:
+def _check_local(local: str, utf8: bool) -> Problem | None:
     if not local:
         return _invalid("The address has nothing before the @. Send it as name@domain.")
     if len(local) > 64:
@@ -85,10 +95,10 @@ def _check_local(local: str) -> Problem | None:
         return _invalid("The part before the @ has a dot at an end or two in a row. Correct the spelling.")
     if any(character.isspace() for character in local):
         return _invalid("The part before the @ has a blank. Remove it, and send one address only.")
-    if not local.isascii():
+    if not local.isascii() and not utf8:
         return _invalid("The part before the @ has letters outside ASCII, which this installation does not mail to. "
                         "Use an ASCII address.")
-    if not _ATOM.fullmatch(local):
+    if not _ATOM.fullmatch(_OUTSIDE_ASCII.sub("", local) or "x"):
         return _invalid("The part before the @ has a character such as a quote, comma or bracket. "
                         "Send the bare address without name or quotes.")
     return None

@@ -6,6 +6,8 @@ certain that the record does not fail, so a failed record changes nothing (PUSH-
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gateway.domain import identity, interests, links, merge, records
 from gateway.domain.addresses import printable
 from gateway.domain.batch import Batch, note, note_resolved
@@ -14,7 +16,8 @@ from gateway.domain.interests import Interests
 from gateway.domain.links import Changes
 from gateway.domain.people import Key, Person
 from gateway.domain.records import Outcome, Problem, SubscriberRecord
-from gateway.domain.resolution import ADOPT, CREATE, END, Identity, Resolution
+from gateway.domain.resolution import CREATE, END, Identity, Resolution
+from gateway.domain.settling import settle
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, ORPHAN, REMOTE_FLAG
 from gateway.domain.values import Values, read_values
 
@@ -27,12 +30,15 @@ _REMEDIES = {
 
 _RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
 _RULES_OF_CODES = {"REMOTE_ID_REQUIRED": "ID-1"}
+_CORRECTED = "An obvious slip in the address was corrected; correct it in your own data too."
 
 
 def apply_record(batch: Batch, index: int, record: SubscriberRecord, who: Identity | Problem) -> Outcome:
     """Applies one record to the picture and says what became of it; ``who`` is ``read_identity`` of it."""
     if isinstance(who, Problem):
         note(batch, record, who)
+        if who.code == "SUPPRESSED":
+            return replace(_failed(index, record, "ID-35", who), status=records.SUPPRESSED)
         rule = _RULES_OF_CODES.get(who.code) or _RULES_OF_READING.get(who.field or "")
         return _failed(index, record, rule, who)
     resolution = identity.resolve(who, batch.directory)
@@ -120,7 +126,7 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
            values: Values) -> Outcome:
     changes: Changes = {}
     warnings = list(record.warnings)
-    person, status = _settle(batch, who, resolution, changes)
+    person, status = settle(batch, who, resolution, changes, warnings)
     if person.last_upload_id == batch.upload_id:
         warnings.append(Problem("DUPLICATE_IN_BATCH", "The same upload has already created or changed this person."))
     given = _with_unknown(batch, record, values, warnings)
@@ -145,52 +151,6 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     if status == records.UNCHANGED and changed:
         status = records.UPDATED
     return _outcome(index, record, who, resolution, status, None, person, warnings, changes)
-
-
-def _settle(batch: Batch, who: Identity, resolution: Resolution, changes: Changes) -> tuple[Person, str]:
-    """Makes, adopts or finds the person, gives the address and the key it should have, merges the twin."""
-    directory = batch.directory
-    if resolution.action == CREATE:
-        return _create(batch, who), records.CREATED
-    person = resolution.person
-    assert person is not None
-    if resolution.action == ADOPT:
-        assert who.remote_id is not None
-        directory.give_key(person, who.remote_id)
-        changes["remoteId"] = (None, who.remote_id)
-        _change_source(batch, person, changes)
-        return person, records.ADOPTED
-    if resolution.action == END:
-        assert who.remote_id is not None
-        links.end(batch, person, who.remote_id, changes)
-        return person, records.UNCHANGED
-    if who.remote_id is not None:
-        links.revive(person, person.keys[(directory.integration_id, who.remote_id)], changes)
-    if who.email is not None and who.email != person.email:
-        changes["email"] = (person.email, who.email)
-        directory.move(person, who.email)
-    if resolution.twin is not None:
-        changes["merged"] = (str(resolution.twin.subscriber_id), str(person.subscriber_id))
-        batch.touch(resolution.twin)
-        merge.absorb(directory, person, resolution.twin, who.remote_id, batch.now)
-    return person, records.UNCHANGED
-
-
-def _create(batch: Batch, who: Identity) -> Person:
-    keyless = who.remote_id is None
-    source_id = batch.upload_source_id if keyless else batch.value_source_id
-    person = Person(batch.directory.next_id(), who.email, keyless, source_id, source_id, is_new=True)
-    batch.directory.add(person)
-    if who.remote_id is not None:
-        batch.directory.give_key(person, who.remote_id)
-    batch.seen.add(person.subscriber_id)
-    return person
-
-
-def _change_source(batch: Batch, person: Person, changes: Changes) -> None:
-    if person.source_id != batch.value_source_id:
-        changes["source"] = (batch.source_names.get(person.source_id), batch.source_names.get(batch.value_source_id))
-        person.source_id = batch.value_source_id
 
 
 def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
@@ -285,7 +245,11 @@ def _outcome(index: int, record: SubscriberRecord, who: Identity, resolution: Re
              problem: Problem | None, person: Person | None = None, warnings: list[Problem] | None = None,
              changes: Changes | None = None) -> Outcome:
     known = person or resolution.person
+    told = list(record.warnings if warnings is None else warnings)
+    if who.spelled is not None:
+        told.append(Problem("ADDRESS_CORRECTED", _CORRECTED, "email"))
+        changes = {**(changes or {}), "spelling": (printable(who.spelled, records.MAX_EMAIL), who.email)}
     return Outcome(
         index, status, resolution.rule, None if known is None else known.subscriber_id, who.remote_id,
         who.email or (None if known is None else known.email), resolution.matched_by, problem,
-        record.warnings if warnings is None else tuple(warnings), changes or {}, record.line)
+        tuple(told), changes or {}, record.line)

@@ -7,12 +7,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.domain import identity, merge, records
-from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.addresses import normalise, normalise_remote_id, repaired
 from gateway.domain.identity import Identity, Resolution
 from gateway.domain.interests import Interests
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.domain.values import Catalogue
+
+
+@dataclass(frozen=True, slots=True)
+class AddressRules:
+    """What the brand wants of addresses: the longest one, whether slips are corrected (ID-9), and whether letters
+    outside ASCII may stand before the @ (ID-8)."""
+
+    max_length: int = records.MAX_EMAIL
+    repairs: bool = False
+    utf8: bool = False
+
+
+DEFAULT_RULES = AddressRules()
 
 
 @dataclass(slots=True)
@@ -35,7 +48,7 @@ class Batch:
     upload_source_id: int
     source_names: Mapping[int, str]
     rank: merge.Rank
-    max_email: int = records.MAX_EMAIL
+    reading: AddressRules = DEFAULT_RULES
     seen: set[int] = field(default_factory=set)
 
     def touch(self, person: Person) -> None:
@@ -44,7 +57,7 @@ class Batch:
         self.directory.touched[person.subscriber_id] = person
 
 
-def read_identity(record: SubscriberRecord, max_email: int) -> Identity | Problem:
+def read_identity(record: SubscriberRecord, rules: AddressRules = DEFAULT_RULES) -> Identity | Problem:
     """The normalised identifiers of a record, or the first thing that is wrong with it."""
     if record.problem is not None:
         return record.problem
@@ -56,12 +69,16 @@ def read_identity(record: SubscriberRecord, max_email: int) -> Identity | Proble
                                              "Send it.", "remoteId")
     if record.deleted:
         return Identity(remote_id, None, deleted=True)  # all else in it is ignored (PUSH-22)
-    email = None
+    email = spelled = None
     if record.email is not None and record.email.strip():
-        email = normalise(record.email, max_email)
+        email = normalise(record.email, rules.max_length, utf8=rules.utf8)
+        if isinstance(email, Problem) and rules.repairs:
+            spelled, refused = record.email, email
+            email = normalise(repaired(record.email), rules.max_length, utf8=rules.utf8)
+            email = refused if isinstance(email, Problem) else email  # its own words fit what was sent
         if isinstance(email, Problem):
             return email
-    return Identity(remote_id, email, whole=record.whole)
+    return Identity(remote_id, email, whole=record.whole, spelled=spelled)
 
 
 def note(batch: Batch, record: SubscriberRecord, who: Identity | Problem) -> None:
@@ -88,6 +105,6 @@ def _note_unread(batch: Batch, record: SubscriberRecord) -> None:
         if person is not None:
             batch.seen.add(person.subscriber_id)
     if record.email is not None:
-        email = normalise(record.email, batch.max_email)
+        email = normalise(record.email, batch.reading.max_length, utf8=batch.reading.utf8)
         if isinstance(email, str):
             batch.seen.update(person.subscriber_id for person in batch.directory.living_at(email))

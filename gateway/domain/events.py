@@ -10,8 +10,9 @@ SENT, DEFERRED, BOUNCED, IN_DOUBT = "sent", "deferred", "bounced", "in_doubt"
 OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED = "opened", "clicked", "unsubscribed", "resubscribed"
 OPTED_OUT, COMPLAINED, MERGED = "opted_out", "complained", "merged"
 ERASED, UNMERGED, REJOINED = "erased", "unmerged", "rejoined"
+ADDRESS_CORRECTED = "address_corrected"
 TYPES = (SENT, DEFERRED, BOUNCED, IN_DOUBT, OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED, OPTED_OUT, COMPLAINED, MERGED,
-         ERASED, UNMERGED, REJOINED)
+         ERASED, UNMERGED, REJOINED, ADDRESS_CORRECTED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
-"""Who is this record? The one resolver that every door uses (ID-10..19, ID-28).
+"""Who is this record? The one resolver that every door uses (ID-3, ID-10..19, ID-28, ID-32, ID-33).
 
-Pure: it reads the picture and changes nothing. One-to-Many brands get a second table beside this one.
+Pure: it reads the picture and changes nothing. One-to-Many brands have a table of their own beside this one,
+:mod:`gateway.domain.onetomany`.
 """
 
 from __future__ import annotations
 
+from gateway.domain import onetomany
+from gateway.domain.integration import IMIS_ID
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import Problem
 from gateway.domain.resolution import (
@@ -14,12 +17,17 @@ from gateway.domain.resolution import (
     CREATE,
     END,
     FAIL,
+    MOVE,
     UPDATE,
     Identity,
     Resolution,
+    may_not_move,
+    nobody,
+    without_address,
 )
 
-__all__ = ["ADOPT", "BY_EMAIL", "BY_REMOTE_ID", "CREATE", "END", "FAIL", "UPDATE", "Identity", "Resolution", "resolve"]
+__all__ = ["ADOPT", "BY_EMAIL", "BY_REMOTE_ID", "CREATE", "END", "FAIL", "MOVE", "UPDATE", "Identity", "Resolution",
+           "resolve"]
 
 
 def resolve(identity: Identity, directory: Directory) -> Resolution:
@@ -27,11 +35,15 @@ def resolve(identity: Identity, directory: Directory) -> Resolution:
     if identity.remote_id is not None:
         if identity.deleted or (identity.whole and identity.email is None):
             return _ended(identity, directory)
+    elif directory.legacy:
+        return Resolution("ID-3", FAIL, problem=Problem(
+            "REMOTE_ID_REQUIRED", f"Records of this integration are known by their {IMIS_ID} alone. Send it.",
+            "remoteId"))
+    if directory.one_to_many:
+        return onetomany.resolve(identity, directory)
+    if identity.remote_id is not None:
         return _by_remote_id(identity.remote_id, identity.email, directory)
-    if identity.email is None:
-        return Resolution("ID-19", FAIL, problem=Problem(
-            "IDENTIFIER_MISSING", "The record names nobody. Send a remote ID or an e-mail address."))
-    return _by_email(identity.email, directory)
+    return nobody() if identity.email is None else _by_email(identity.email, directory)
 
 
 def _ended(identity: Identity, directory: Directory) -> Resolution:
@@ -42,23 +54,18 @@ def _ended(identity: Identity, directory: Directory) -> Resolution:
         return Resolution("ID-32", END, found, BY_REMOTE_ID if found is not None else None)
     if found is not None:
         return Resolution("ID-33", END, found, BY_REMOTE_ID)
-    return _by_remote_id(identity.remote_id, None, directory)
+    return without_address(None)
 
 
 def _by_remote_id(remote_id: str, email: str | None, directory: Directory) -> Resolution:
     found = directory.holder(remote_id)
     if email is None:
-        if found is not None:
-            return Resolution("ID-18", UPDATE, found, BY_REMOTE_ID)
-        return Resolution("ID-18", FAIL, problem=Problem(
-            "EMAIL_MISSING", "Nobody has this remote ID yet, and a new person needs an e-mail address.", "email"))
+        return without_address(found)
     twin = _keyless(directory.living_at(email))
     if found is not None and found.email == email:
         return Resolution("ID-10", UPDATE, found, BY_REMOTE_ID, twin)
     if found is not None and not directory.may_change_addresses:
-        return Resolution("ID-28", FAIL, found, BY_REMOTE_ID, problem=Problem(
-            "IDENTITY_MISMATCH", "The remote ID belongs to another address, and this sender may not change addresses. "
-                                 "Allow it for the upload, or correct the record.", "email"))
+        return may_not_move(found)
     if found is not None:
         return Resolution("ID-11", UPDATE, found, BY_REMOTE_ID, twin)
     if twin is not None:

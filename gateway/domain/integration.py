@@ -9,6 +9,17 @@ API = "api"
 """The kind without a bridge: it calls us, and we cannot call it."""
 
 
+STANDARD, IMIS_LEGACY = "standard", "imis_legacy"
+"""How an integration's records are known: by remote ID and address as they come, or by the iMIS ID alone (ID-3)."""
+
+IMIS_ID = "iMIS ID"
+
+
+def remote_id_label(identity: str) -> str:
+    """What doors and reports call the remote ID of an integration of this ``identity`` (ID-3)."""
+    return IMIS_ID if identity == IMIS_LEGACY else "remote ID"
+
+
 @dataclass(frozen=True, slots=True)
 class IntegrationView:
     """An integration as lists show it; its configuration is a secret and not part of it.

@@ -57,7 +57,10 @@ class Membership:
 
 @dataclass(slots=True)
 class Person:
-    """One subscriber. ``keyless``: never had a remote key; its address is its identity (ID-12)."""
+    """One subscriber. ``keyless``: never had a remote key; its address is its identity (ID-12).
+
+    ``is_main``: the one record of its address (ID-4). ``has_moved``: its address changed since it was loaded.
+    """
 
     subscriber_id: int
     email: str | None
@@ -69,11 +72,13 @@ class Person:
     opted_out_at: dt.datetime | None = None
     opt_out_origin: str | None = None
     last_upload_id: int | None = None
+    is_main: bool = False
     keys: dict[tuple[int, str], Key] = field(default_factory=dict)
     documents: dict[int, Document] = field(default_factory=dict)
     memberships: list[Membership] = field(default_factory=list)
     left: set[int] = field(default_factory=set)
     is_new: bool = False
+    has_moved: bool = False
 
     @property
     def flagged(self) -> bool:
@@ -100,17 +105,24 @@ class Directory:
 
     ``integration_id``: whose remote IDs the sender speaks. ``next_id`` answers a fresh subscriber id.
     ``may_change_addresses``: whether a known remote key may come with another address (ID-28).
+    ``one_to_many``: the brand has one main per address (ID-4); ``legacy``: the remote ID alone is the identity of
+    the sender's records (ID-3); ``from_integration``: a foreign system sends, not a person (ID-24).
+    ``heirs``: (old, new) ids of people of whom the new one leaves what the old one has left (ID-25).
     Changes are made through the methods, which keep the indexes right.
     """
 
     integration_id: int
     next_id: Callable[[], int]
     may_change_addresses: bool = True
+    one_to_many: bool = False
+    legacy: bool = False
+    from_integration: bool = True
     by_key: dict[tuple[int, str], Person] = field(default_factory=dict)
     at_address: dict[str, list[Person]] = field(default_factory=dict)
     facts: dict[str, AddressFacts] = field(default_factory=dict)
     touched: dict[int, Person] = field(default_factory=dict)
     merges: list[Merge] = field(default_factory=list)
+    heirs: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, person: Person) -> None:
         """Takes a live person into the picture."""
@@ -130,6 +142,11 @@ class Directory:
             return []
         return people if len(people) == 1 else sorted(people, key=lambda person: person.subscriber_id)
 
+    def main_at(self, email: str) -> Person | None:
+        """The main of the address; while a brand is on its way to One-to-Many, the oldest record there (ID-74)."""
+        people = self.living_at(email)
+        return next((person for person in people if person.is_main), people[0] if people else None)
+
     def give_key(self, person: Person, remote_id: str) -> Key:
         """Sets a new remote key of the sender's integration on the person."""
         name = (self.integration_id, remote_id)
@@ -138,10 +155,20 @@ class Directory:
         person.keyless = False
         return key
 
+    def move_key(self, remote_id: str, old: Person, new: Person) -> Key:
+        """Hangs a remote key of the sender's integration on another person, with its flag (ID-25, ID-45)."""
+        name = (self.integration_id, remote_id)
+        key = new.keys[name] = old.keys.pop(name)
+        key.is_changed = True
+        self.by_key[name] = new
+        new.keyless = False
+        return key
+
     def move(self, person: Person, email: str) -> None:
-        """Gives the person another address."""
+        """Gives the person another address. Without One-to-Many it is no main there: there may be one (ID-75)."""
         self._leave_address(person)
-        person.email = email
+        person.email, person.has_moved = email, True
+        person.is_main = person.is_main and self.one_to_many
         self.at_address.setdefault(email, []).append(person)
 
     def bury(self, loser: Person, survivor: Person) -> None:

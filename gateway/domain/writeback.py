@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from gateway.errors import GatewayError
 
 UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL = "unsubscribe", "resubscribe", "bad_email"
-KINDS = (UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL)
+CORRECTED_ADDRESS = "corrected_address"
+KINDS = (UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL, CORRECTED_ADDRESS)
 
 READY, PROCESSING, SENT, ERROR, FAILED = "ready", "processing", "sent", "error", "failed"
 EXPIRED, CLOSED = "expired", "closed"

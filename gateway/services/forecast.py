@@ -32,7 +32,7 @@ from gateway.errors import GatewayError
 from gateway.services import imports, integrations, syncrows
 from gateway.services.gateway import Gateway, Unit
 from gateway.services.rehearsal import rehearse, undone
-from gateway.services.subscribers import rank_of
+from gateway.services.subscribers import brand_rank
 
 DEADLINE_S = 2.0
 
@@ -209,7 +209,7 @@ def _picture(unit: Unit, subscriber_id: int) -> dict[str, str]:
         if row.until is None:
             found[f"interest {row.interest} ({sources[row.source_id].label})"] = "member"
     documents = stored_subscribers.documents(connection, brand_id, [subscriber_id]).get(subscriber_id, {})
-    found |= {f"field {name}": value.text for name, value in effective(documents, rank_of(sources)).items()}
+    found |= {f"field {name}": value.text for name, value in effective(documents, brand_rank(unit, sources)).items()}
     return found
 
 

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from gateway.db.queries import accounts, batches, fields, locks
+from gateway.db.queries import accounts, batches, fields, integrations, locks
 from gateway.db.queries.batches import SourceRow
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden
+from gateway.domain.batch import AddressRules
+from gateway.domain.integration import IMIS_LEGACY
 from gateway.domain.records import ImportOptions
 from gateway.domain.values import CREATE, FAIL, WARN, Field
 from gateway.errors import GatewayError
 from gateway.services.interests import check_names, may_create, resolve_names
+from gateway.services.subscribers import source_priority
 
 UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
 """Names in the brand's settings: what to do with an unknown field; the longest address taken (ID-8)."""
+
+REPAIR_ADDRESSES, SMTPUTF8 = "repairAddresses", "smtpUtf8"
+"""Whether obvious slips are corrected (ID-9); whether letters outside ASCII may stand before the @ (ID-8)."""
+
+IDENTITY_MODE, ONE_TO_MANY = "identityMode", "one_to_many"
+"""Whether the brand has one main record per address (ID-4)."""
+
+PERSONS_DOORS = ("cli", "console")
+"""Doors at which a person uploads a file: there an address is changed only on purpose (ID-28)."""
 
 DETAILS = ("All", "Failures", "None")
 MAX_LABEL = 255
@@ -39,9 +51,13 @@ class ImportContext:
     sources: dict[int, SourceRow]
     fields: dict[str, Field]
     unknown_field: str
-    max_email: int
+    reading: AddressRules
     may_create_interests: bool
+    source_priority: tuple[str, ...] = ()
     may_change_addresses: bool = True
+    from_integration: bool = True
+    legacy: bool = False
+    one_to_many: bool = False
     seen: set[int] = field(default_factory=set)
 
 
@@ -65,7 +81,11 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
         fields=fields.of_brand(unit.connection, unit.brand_id),
         unknown_field=CREATE if options.create_fields else _unknown_field(settings),
-        max_email=_max_email(settings), may_create_interests=creating)
+        reading=reading_rules(settings), may_create_interests=creating,
+        source_priority=source_priority(settings), may_change_addresses=_may_change(unit, options),
+        from_integration=unit.actor.door not in PERSONS_DOORS,
+        legacy=integrations.identity(unit.connection, unit.brand_id, integration_id) == IMIS_LEGACY,
+        one_to_many=is_one_to_many(settings))
 
 
 def check_options(options: ImportOptions) -> None:
@@ -107,9 +127,22 @@ def _unknown_field(settings: dict[str, object]) -> str:
     return str(wanted) if wanted in (WARN, FAIL, CREATE) else WARN
 
 
-def _max_email(settings: dict[str, object]) -> int:
+def reading_rules(settings: Mapping[str, object]) -> AddressRules:
+    """How the brand wants addresses read (ID-8, ID-9)."""
     wanted = settings.get(MAX_EMAIL_LENGTH)
-    return min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
+    longest = min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
+    return AddressRules(longest, settings.get(REPAIR_ADDRESSES) is True, settings.get(SMTPUTF8) is True)
+
+
+def is_one_to_many(settings: Mapping[str, object]) -> bool:
+    """Whether the brand is switched to One-to-Many Sync (ID-4)."""
+    return settings.get(IDENTITY_MODE) == ONE_TO_MANY
+
+
+def _may_change(unit: Unit, options: ImportOptions) -> bool:
+    if options.change_addresses is not None:
+        return options.change_addresses
+    return unit.actor.door not in PERSONS_DOORS
 
 
 @contextmanager

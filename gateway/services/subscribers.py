@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gateway.db.queries import accounts, batches, fields, identities
@@ -23,6 +23,9 @@ from gateway.errors import GatewayError
 from gateway.services.paging import close_page, open_window
 
 PLACES = {"integration": 0, "local": 1, "upload": 2}
+
+SOURCE_PRIORITY = "sourcePriority"
+"""Name in the brand's settings: labels of sources, the first one's value counts (ID-36)."""
 
 
 def get(unit: Unit, who: Identifier) -> SubscriberView:
@@ -100,10 +103,24 @@ def merge_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[st
             for subscriber_id, values in counting.items()}
 
 
-def rank_of(sources: dict[int, SourceRow]) -> Rank:
-    """The default priority list: integrations in order of creation, local, uploads (ID-36)."""
-    by_id = {row.source_id: (PLACES[row.kind], row.integration_id or 0) for row in sources.values()}
+def source_priority(settings: Mapping[str, object]) -> tuple[str, ...]:
+    """The brand's own order of sources, by label such as ``integration:crm`` (ID-36); empty: the default one."""
+    wanted = settings.get(SOURCE_PRIORITY)
+    return tuple(label for label in wanted if isinstance(label, str)) if isinstance(wanted, list) else ()
+
+
+def rank_of(sources: Mapping[int, SourceRow], priority: Sequence[str] = ()) -> Rank:
+    """Where each source stands (ID-36): those of the brand's ``priority`` list in its order, then the others in the
+    default one: integrations in order of creation, local, uploads."""
+    own = {label: place - len(priority) for place, label in enumerate(priority)}
+    by_id = {row.source_id: (own[row.label], 0) if row.label in own else (PLACES[row.kind], row.integration_id or 0)
+             for row in sources.values()}
     return lambda source_id: by_id.get(source_id, (len(PLACES), 0))
+
+
+def brand_rank(unit: Unit, sources: Mapping[int, SourceRow]) -> Rank:
+    """Where each source of the unit's brand stands, as its settings say."""
+    return rank_of(sources, source_priority(accounts.brand_settings(unit.connection, unit.brand_id)))
 
 
 def _by_remote_id(unit: Unit, remote_id: str) -> set[int]:
@@ -120,7 +137,7 @@ def _views(unit: Unit, rows: Sequence[SubscriberRow]) -> list[SubscriberView]:
     ids = [row.subscriber_id for row in rows]
     sources = batches.sources(unit.connection, unit.brand_id)
     labels = {source_id: row.label for source_id, row in sources.items()}
-    rank = rank_of(sources)
+    rank = brand_rank(unit, sources)
     links = stored.links(unit.connection, unit.brand_id, ids)
     documents = stored.documents(unit.connection, unit.brand_id, ids)
     memberships = stored.memberships(unit.connection, unit.brand_id, ids, labels)

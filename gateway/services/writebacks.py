@@ -41,13 +41,15 @@ class _Turn:
 
 
 def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
-          subscriber_ids: Sequence[int] = (), except_integration_id: int | None = None) -> int:
+          subscriber_ids: Sequence[int] = (), except_integration_id: int | None = None,
+          only_integration_id: int | None = None) -> int:
     """Writes one row per live remote key at ``email`` (normalised) and answers how many (ID-53, ID-59).
 
     ``subscriber_ids``: records that the fact is about as well, although they have another address by now.
 
     Called in the transaction of the fact, whose event is stored already; nothing is committed here.
-    Integrations without a bridge get none, nor does ``except_integration_id`` (whose call it was).
+    Integrations without a bridge get none, nor does ``except_integration_id`` (whose call it was); with
+    ``only_integration_id`` nobody else does (ID-57).
     ``payload`` may hold ``origin``, ``reason`` (cut at 250 characters), ``code``, ``bounce_class``.
     Repeating it for the same event writes nothing. The worker is rung for every integration served.
     """
@@ -55,7 +57,8 @@ def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[
            for key, value in payload.items()}
     served = queries.add(unit.connection, unit.brand_id, kind=kind, event_id=event_id, email=email, payload=cut,
                          kinds=registry.kinds(), subscriber_ids=subscriber_ids,
-                         except_integration_id=except_integration_id, now=unit.now)
+                         except_integration_id=except_integration_id,
+                         only_integration_id=only_integration_id, now=unit.now)
     for integration_id in sorted(set(served)):
         unit.ring("run_writebacks", unit.brand_id, integration_id)
     return len(served)

@@ -47,7 +47,7 @@ class People:
 
     def push(self, given_records, sender="ams"):
         batch = self.batch(sender)
-        outcomes = [apply_record(batch, at, record, read_identity(record, 254))
+        outcomes = [apply_record(batch, at, record, read_identity(record))
                     for at, record in enumerate(given_records)]
         for person in batch.directory.touched.values():
             person.is_new = False
@@ -142,7 +142,7 @@ def grouped(people, batch):
     groups = defaultdict(list)
     mine = []
     for at, record in enumerate(batch):
-        who = read_identity(record, 254)
+        who = read_identity(record)
         names = [("record", at)]
         if isinstance(who, Identity):
             names += [("address", who.email)] if who.email else []
@@ -204,7 +204,7 @@ def test_every_outcome_has_the_rule_that_resolving_gives(history, batch):
     """ID-P14."""
     people = pushed(history)
     for record in batch:
-        who = read_identity(record, 254)
+        who = read_identity(record)
         expected = resolve(who, people.batch().directory).rule if isinstance(who, Identity) else "ID-8"
         (outcome,) = people.push([record])
         assert outcome.rule == expected

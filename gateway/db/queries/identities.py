@@ -23,7 +23,7 @@ from gateway.domain.suppression import AddressFacts
 
 _PERSON = tuple(subscriber.c[name] for name in (
     "id", "email", "keyless", "source_id", "first_source_id", "orphan", "merged_into", "opted_out_at",
-    "opt_out_origin", "last_upload_id"))
+    "opt_out_origin", "last_upload_id", "is_main"))
 
 
 def people(connection: Connection, brand_id: int, integration_id: int, remote_ids: Collection[str],

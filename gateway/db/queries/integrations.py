@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.models.accounts import integration
-from gateway.domain.integration import IntegrationView
+from gateway.domain.integration import STANDARD, IntegrationView
 from gateway.domain.writeback import DOWN, UP
 
 _VIEW = [integration.c[name] for name in ("id", "brand_id", "name", "kind", "state", "probe_at", "failures", "cursor",
@@ -29,6 +29,12 @@ def find(connection: Connection, brand_id: int) -> list[IntegrationView]:
     """All integrations of the brand, oldest first."""
     rows = connection.execute(sa.select(*_VIEW).where(integration.c.brand_id == brand_id).order_by(integration.c.id))
     return [IntegrationView(*row) for row in rows]
+
+
+def identity(connection: Connection, brand_id: int, integration_id: int) -> str:
+    """How the integration's records are known: ``standard`` or ``imis_legacy`` (ID-3)."""
+    return connection.scalar(sa.select(integration.c.identity).where(
+        integration.c.brand_id == brand_id, integration.c.id == integration_id)) or STANDARD
 
 
 def config(connection: Connection, brand_id: int, integration_id: int) -> str | None:

@@ -14,11 +14,12 @@ from gateway.db.queries.bulk import among, insert_rows, update_rows
 from gateway.db.queries.events import insert_or_ignore
 from gateway.domain.people import Merge, Person
 
-_SUBSCRIBER = ("id", "brand_id", "email", "keyless", "source_id", "first_source_id", "orphan", "merged_into",
+_SUBSCRIBER = ("id", "brand_id", "email", "keyless", "is_main", "source_id", "first_source_id", "orphan", "merged_into",
                "opted_out_at", "opt_out_origin", "last_upload_id", "created_at", "changed_at")
-_CHANGING = ("email", "keyless", "source_id", "orphan", "merged_into", "opted_out_at", "opt_out_origin",
+_CHANGING = ("email", "keyless", "is_main", "source_id", "orphan", "merged_into", "opted_out_at", "opt_out_origin",
              "last_upload_id", "changed_at")
-_KEY, _KEY_FACTS = ("brand_id", "integration_id", "remote_id"), ("do_not_email", "flagged_at", "ended_at")
+_KEY = ("brand_id", "integration_id", "remote_id")
+_KEY_FACTS = ("subscriber_id", "do_not_email", "flagged_at", "ended_at")
 _DOCUMENT, _VALUES = ("brand_id", "subscriber_id", "source_id"), ("document", "changed", "changed_at")
 _MEMBERSHIP_FACTS = ("until", "begins_at", "ends_at", "detail")
 _MEMBERSHIP = ("brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since", *_MEMBERSHIP_FACTS)
@@ -32,8 +33,8 @@ def write_people(connection: Connection, brand_id: int, touched: Sequence[Person
     """
     _update_people(connection, [person for person in touched if not person.is_new], now)
     insert_rows(connection, subscriber, _SUBSCRIBER, [
-        (p.subscriber_id, brand_id, p.email, p.keyless, p.source_id, p.first_source_id, p.orphan, p.merged_into,
-         p.opted_out_at, p.opt_out_origin, p.last_upload_id, now, now) for p in touched if p.is_new])
+        (p.subscriber_id, brand_id, p.email, p.keyless, p.is_main, p.source_id, p.first_source_id, p.orphan,
+         p.merged_into, p.opted_out_at, p.opt_out_origin, p.last_upload_id, now, now) for p in touched if p.is_new])
     _write_keys(connection, brand_id, touched, now)
     _write_documents(connection, brand_id, touched)
     _write_memberships(connection, brand_id, touched, source_id)
@@ -41,22 +42,24 @@ def write_people(connection: Connection, brand_id: int, touched: Sequence[Person
         _move(connection, brand_id, merges, now)
 
 
-def _update_people(connection: Connection, people: Iterable[Person], now: dt.datetime) -> None:
+def _update_people(connection: Connection, people: Sequence[Person], now: dt.datetime) -> None:
+    moved = [(person.subscriber_id, False) for person in people if person.has_moved and person.is_main]
+    update_rows(connection, subscriber, ("id",), ("is_main",), moved)  # frees their old addresses for each other
     update_rows(connection, subscriber, ("id",), _CHANGING, [
-        (p.subscriber_id, p.email, p.keyless, p.source_id, p.orphan, p.merged_into, p.opted_out_at, p.opt_out_origin,
-         p.last_upload_id, now) for p in people])
+        (p.subscriber_id, p.email, p.keyless, p.is_main, p.source_id, p.orphan, p.merged_into, p.opted_out_at,
+         p.opt_out_origin, p.last_upload_id, now) for p in people])
 
 
 def _write_keys(connection: Connection, brand_id: int, people: Iterable[Person], now: dt.datetime) -> None:
     new, changed = [], []
     for person in people:
         for (integration_id, remote_id), key in person.keys.items():
-            facts = (key.flagged, key.flagged_at, key.ended_at)
+            facts = (person.subscriber_id, key.flagged, key.flagged_at, key.ended_at)
             if key.is_new:
-                new.append((brand_id, integration_id, remote_id, person.subscriber_id, *facts, now))
+                new.append((brand_id, integration_id, remote_id, *facts, now))
             elif key.is_changed:
                 changed.append((brand_id, integration_id, remote_id, *facts))
-    insert_rows(connection, remote_key, (*_KEY, "subscriber_id", *_KEY_FACTS, "created_at"), new)
+    insert_rows(connection, remote_key, (*_KEY, *_KEY_FACTS, "created_at"), new)
     update_rows(connection, remote_key, _KEY, _KEY_FACTS, changed)
 
 
@@ -85,6 +88,16 @@ def _write_memberships(connection: Connection, brand_id: int, people: Iterable[P
     # First: who joins again opens a second row
     update_rows(connection, membership, ("id",), _MEMBERSHIP_FACTS, changed)
     insert_rows(connection, membership, _MEMBERSHIP, new)
+
+
+def inherit(connection: Connection, brand_id: int, heirs: Sequence[tuple[int, int]]) -> None:
+    """Makes each heir leave what the other has left; pairs of (old, new) ids (ID-25, ID-39)."""
+    left = interest_opt_out.c
+    for old_id, new_id in heirs:
+        connection.execute(insert_or_ignore(connection, interest_opt_out).from_select(
+            ["brand_id", "subscriber_id", "interest_id", "left_at", "origin"],
+            sa.select(sa.literal(brand_id), sa.literal(new_id), left.interest_id, left.left_at, left.origin)
+            .where(left.brand_id == brand_id, left.subscriber_id == old_id)))
 
 
 def _move(connection: Connection, brand_id: int, merges: Sequence[Merge], now: dt.datetime) -> None:

@@ -22,7 +22,7 @@ from gateway.domain.writeback import WritebackFilter, WritebackView
 
 def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
         kinds: Sequence[str], subscriber_ids: Sequence[int], except_integration_id: int | None,
-        now: dt.datetime) -> list[int]:
+        now: dt.datetime, only_integration_id: int | None = None) -> list[int]:
     """Writes one row per live remote key at the address, or of these records wherever they are (ID-53, ID-59).
 
     Answers the integration of each new row.
@@ -48,6 +48,8 @@ def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, emai
         .order_by(remote_key.c.id))
     if except_integration_id is not None:
         keys = keys.where(remote_key.c.integration_id != except_integration_id)
+    if only_integration_id is not None:
+        keys = keys.where(remote_key.c.integration_id == only_integration_id)
     columns = ["brand_id", "integration_id", "event_id", "remote_key_id", "subscriber_id", "remote_id", "email", "kind",
                "payload", "state", "next_at", "occurred_at", "created_at"]
     statement = insert_or_ignore(connection, writeback).from_select(columns, keys)
