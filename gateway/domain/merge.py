@@ -154,3 +154,18 @@ def _written(moment: dt.datetime) -> str:
 
 def _is_newer(one: Value, other: Value) -> bool:
     return (one.changed_at, one.source_id) > (other.changed_at, other.source_id)
+
+
+def give_back(own: Document, loser: Document, had: Iterable[str]) -> Document | None:
+    """The survivor's values of a source without those that came from the loser; None when none is left (ID-26).
+
+    ``had``: names that the survivor had itself before the merge. A value that was changed since stays.
+    """
+    values, others = json.loads(own.text), json.loads(loser.text)
+    times, other_times = _times(own, values), _times(loser, others)
+    kept_names = set(had)
+    kept = {name: text for name, text in values.items()
+            if name in kept_names or others.get(name) != text or other_times.get(name) != times[name]}
+    if not kept:
+        return None
+    return Document(_encode(kept), _encode({name: times[name] for name in kept}), own.changed_at, is_changed=True)
