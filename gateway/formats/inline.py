@@ -14,6 +14,7 @@ from gateway.domain.records import Problem, SubscriberRecord
 from gateway.formats.encoding import MAX_LINE, TooLong
 
 MEDIA_TYPE = "application/vnd.gateway.records"
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _TOO_LONG = Problem("FIELD_TOO_LONG", f"The record is longer than {MAX_LINE} characters.")
 
 
@@ -34,7 +35,7 @@ def write(record: SubscriberRecord) -> bytes:
         line["doNotEmail"] = record.do_not_email
     if record.problem is not None:
         line["problem"] = [record.problem.code, record.problem.message, record.problem.field]
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return _encode(line).encode() + b"\n"
 
 
 def read(lines: Iterable[str]) -> Iterator[SubscriberRecord]:
