@@ -25,19 +25,19 @@ from gateway.domain.explanation import (
     OpenWriteback,
     PersonAnswer,
 )
+from gateway.domain.integration import IMIS_LEGACY
 from gateway.domain.records import Identifier, Problem
 from gateway.domain.rulebook import meaning
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, REMOTE_FLAG, status
 from gateway.errors import GatewayError
 from gateway.services import forecast, reach
 from gateway.services.gateway import Gateway
+from gateway.services.importcontext import is_one_to_many
 from gateway.services.integrations import get_by_name
 from gateway.services.reach import Facts, Target
 from gateway.services.subscribers import brand_rank
 
 MAX_DECISIONS = 100
-IMIS_LEGACY, ONE_TO_MANY = "imis_legacy", "one_to_many"
-"""Words of ``integration.identity`` and of the brand's setting ``identityMode``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +143,7 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
                                     record.email if record.merged_into is None else None, MAX_DECISIONS + 1)
     legacy = any(key.identity == IMIS_LEGACY for key in facts.own_keys)
     mode, mode_sentence = mode_of(is_main=record.is_main, keyless=record.keyless, legacy=legacy,
-                                  one_to_many=accounts.brand_settings(connection, brand_id).get("identityMode") ==
-                                  ONE_TO_MANY)
+                                  one_to_many=is_one_to_many(accounts.brand_settings(connection, brand_id)))
     documents = stored_subscribers.documents(connection, brand_id, [subscriber_id]).get(subscriber_id, {})
     return PersonAnswer(
         subscriber_id, record.email, mode, mode_sentence, status(tuple(blocking)), bool(general.reaches),
