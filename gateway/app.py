@@ -26,6 +26,7 @@ from gateway.push.compatible.app import make_app as make_compatible
 from gateway.services import accounts, explain, fileimport, health, integrations, sync
 from gateway.services.gateway import Gateway
 from gateway.services.jobs import JobStore
+from gateway.services.ratelimits import Rates
 from gateway.settings import Settings
 from gateway.soap import contract
 from gateway.soap.app import make_app as make_soap
@@ -76,27 +77,32 @@ def initialise(config: Path | None = None) -> Settings:
 
 def wsgi(gateway: Gateway) -> WsgiApp:
     """Every address of the installation (operator.md, Addresses) as one WSGI application."""
-    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway), "/v2": make_compatible(gateway)}
+    compatible = make_compatible(gateway)
+    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible}
     own = {"/healthz": _alive, "/readyz": partial(_ready, gateway), "/metrics": partial(_metrics, gateway)}
     return DispatcherMiddleware(make_public(gateway), {**doors, **own})
 
 
 def serve(config: Path | None, host: str, port: int, workers: int, with_worker: bool) -> None:
     """Serves until it is told to stop; with ``workers`` above 1 as that many processes over one socket."""
-    open_gateway(config).close()  # a bad setting is said here, once, before anything is forked
+    first = open_gateway(config)  # a bad setting is said here, once, before anything is forked
+    first.close()
+    rates = Rates(first.settings.requests_per_minute, workers)  # memory that all of them share
     sock = server.listen(host, port)
     log.event(logger, "listening", host=host, port=sock.getsockname()[1], workers=workers)
     if workers == 1:
-        _serve_one(config, sock, with_worker)
+        _serve_one(config, sock, with_worker, rates, 0)
         return
-    children = [partial(_serve_one, config, sock, False) for _ in range(workers)]
+    children = [partial(_serve_one, config, sock, False, rates, number) for number in range(workers)]
     if with_worker:
         children.append(partial(run_worker, config, DEFAULT_CONCURRENCY))
     server.supervise(children)
 
 
-def _serve_one(config: Path | None, sock: Any, with_worker: bool) -> None:
+def _serve_one(config: Path | None, sock: Any, with_worker: bool, rates: Rates, number: int) -> None:
     gateway = open_gateway(config)
+    rates.own = number
+    gateway.rates = rates
     try:
         if with_worker:
             _start_worker(gateway, DEFAULT_CONCURRENCY)

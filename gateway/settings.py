@@ -28,6 +28,9 @@ NAMES: dict[str, str] = {
     "GATEWAY_SMTP_URL": "default smtp://127.0.0.1:25; smtp+starttls://user:password@host:587, smtps://...",
     "GATEWAY_SECRET_KEY": "default: read from <data>/secret.key, which `gateway init` makes",
     "GATEWAY_TRUSTED_PROXIES": "addresses or networks, comma separated, whose X-Forwarded-For is believed",
+    "GATEWAY_REQUESTS_PER_MINUTE": "requests of one key or user in any minute; default 6000; 0: no limit",
+    "GATEWAY_IMPORTS_RUNNING": "bulk imports of one key that run at the same time; default 2",
+    "GATEWAY_IMPORTS_WAITING": "bulk imports of one key that may wait; default 20",
 }
 
 
@@ -42,6 +45,9 @@ class Settings:
     smtp_url: str = field(repr=False)
     secret_key: bytes = field(repr=False)
     trusted_proxies: tuple[Network, ...] = ()
+    requests_per_minute: int = 6000
+    imports_running: int = 2
+    imports_waiting: int = 20
 
     @property
     def spool_dir(self) -> Path:
@@ -66,6 +72,9 @@ def load(environ: Mapping[str, str] | None = None, config: Path | None = None, *
         smtp_url=_url(values, "GATEWAY_SMTP_URL", "smtp://127.0.0.1:25", ("smtp", "smtp+starttls", "smtps")),
         secret_key=_secret_key(values.get("GATEWAY_SECRET_KEY") or "", data_dir, make_key),
         trusted_proxies=_networks(values.get("GATEWAY_TRUSTED_PROXIES") or ""),
+        requests_per_minute=_count(values, "GATEWAY_REQUESTS_PER_MINUTE", 6000, least=0),
+        imports_running=_count(values, "GATEWAY_IMPORTS_RUNNING", 2, least=1),
+        imports_waiting=_count(values, "GATEWAY_IMPORTS_WAITING", 20, least=0),
     )
 
 
@@ -95,6 +104,13 @@ def _url(values: Mapping[str, str], name: str, default: str, schemes: tuple[str,
         raise SettingsError(f"{name} must be a URL with a host that starts with one of "
                             f"{', '.join(s + '://' for s in schemes)}.")
     return text
+
+
+def _count(values: Mapping[str, str], name: str, default: int, *, least: int) -> int:
+    text = (values.get(name) or str(default)).strip()
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= 1_000_000):
+        raise SettingsError(f"{name} must be a whole number from {least} to 1000000.")
+    return int(text)
 
 
 def _database_url(text: str) -> str:

@@ -11,6 +11,9 @@ from gateway.domain.callers import client_ip
 from gateway.services import accounts
 from gateway.services.gateway import Gateway
 
+COMPATIBLE = "v2"
+"""The door of the compatible face."""
+
 _HEADERS = ("ApiKey", "X-Api-Key")
 _IN_URL = frozenset({"apikey", "xapikey", "key", "accesstoken", "authorization", "bearer"})
 
@@ -19,7 +22,8 @@ def authenticate(gateway: Gateway, door: str = "push") -> Actor:
     """The actor of the request's API key; ``door`` is what decisions and uploads say of where they came in.
 
     Raises ``NOT_AUTHENTICATED``, with one text, for a key that is missing, wrong, given in the URL, or given
-    twice in different words.
+    twice in different words; ``TOO_MANY_REQUESTS`` when its budget is used up. The compatible face's callers drop what
+    is refused, so they are slowed down first (PUSH-13).
     """
     keys = {request.headers[name].strip() for name in _HEADERS if name in request.headers}
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -27,7 +31,9 @@ def authenticate(gateway: Gateway, door: str = "push") -> Actor:
         keys.add(token.strip())
     in_url = any(name.lower().replace("-", "").replace("_", "") in _IN_URL for name in request.args)
     key = keys.pop() if len(keys) == 1 and not in_url else ""  # "" is looked up like any other: no key has its hash
-    return replace(accounts.authenticate_key(gateway, key, remote_address(gateway), door), request_id=g.request_id)
+    actor = replace(accounts.authenticate_key(gateway, key, remote_address(gateway), door), request_id=g.request_id)
+    gateway.rates.admit(actor, patiently=door == COMPATIBLE)
+    return actor
 
 
 def require(scope: str) -> None:

@@ -50,13 +50,18 @@ class Operation:
     body: Kind | None = None
     body_types: Mapping[str, Kind | None] = field(default_factory=dict)
     body_needed: bool = True
-    status: int = 200
+    status: int | None = 200
     statuses: tuple[int, ...] = ()
     answer_types: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
     writes: bool = False
     example: Any = None
     about: str = ""
+
+    def answer_about(self, status: int) -> str:
+        """What an answer of this status says."""
+        words = {202: "The job was accepted.", 422: "Understood, but every record failed."}
+        return words.get(status, "Understood." if self.writes else "What was asked for.")
 
     def all_codes(self, path: str) -> frozenset[str]:
         """Every code of the catalogue with which this route at ``path`` may refuse a request."""
@@ -80,7 +85,7 @@ class Operation:
 
 def operation(rule: str, summary: str, *, answer: Kind | None, scope: str | None = None, key: bool = True,
               parameters: tuple[Parameter, ...] = (), body: Kind | None = None,
-              body_types: Mapping[str, Kind | None] | None = None, body_needed: bool = True, status: int = 200,
+              body_types: Mapping[str, Kind | None] | None = None, body_needed: bool = True, status: int | None = 200,
               statuses: tuple[int, ...] = (), answer_types: tuple[str, ...] = (), codes: tuple[str, ...] = (),
               writes: bool = False, example: Any = None, about: str = "") -> Callable[[View], View]:
     """Declares a route; stands between ``@made.get(path)`` and the function.
@@ -90,7 +95,7 @@ def operation(rule: str, summary: str, *, answer: Kind | None, scope: str | None
     ``body.read``. What else is declared describes: ``answer`` with ``status`` (other statuses with the same shape in
     ``statuses``), ``answer_types`` beside JSON, ``body_types`` where the body is not JSON alone, ``codes`` beyond what
     the other members imply (see :meth:`Operation.all_codes`), ``writes`` for routes that take an Idempotency-Key,
-    ``example`` a body that a test really sends. ``key`` False: the route is open.
+    ``example`` a body that a test really sends. ``key`` False: the route is open. ``status`` None: it only refuses.
     """
     made = Operation(rule, summary, answer, scope, key, parameters, body, body_types or {}, body_needed, status,
                      statuses, answer_types, codes, writes, example, about)
@@ -100,7 +105,8 @@ def operation(rule: str, summary: str, *, answer: Kind | None, scope: str | None
         def guarded(*args: Any, **kwargs: Any) -> Any:
             if scope:
                 require(scope)
-            query.read(parameters)
+            if key:
+                query.read(parameters)
             return view(*args, **kwargs)
 
         setattr(guarded, MARK, made)
@@ -109,8 +115,13 @@ def operation(rule: str, summary: str, *, answer: Kind | None, scope: str | None
     return decorate
 
 
+def declaration(app: Flask, endpoint: str | None) -> Operation | None:
+    """What the route of this endpoint declares; None for no route and for one that declares nothing."""
+    return getattr(app.view_functions.get(endpoint or ""), MARK, None)
+
+
 def operations(app: Flask) -> Iterator[tuple[str, str, Operation | None]]:
     """(method, path, declaration) of every route of ``app``, by path; None for a route that declares nothing."""
     for rule in sorted(app.url_map.iter_rules(), key=lambda each: each.rule):
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
-            yield method, rule.rule, getattr(app.view_functions[rule.endpoint], MARK, None)
+            yield method, rule.rule, declaration(app, rule.endpoint)

@@ -72,7 +72,7 @@ def _add_status(made: Blueprint, gateway: Gateway, name: str, summary: str,
                 act: Callable[[Unit, Sequence[StatusEntry]], BatchReport]) -> None:
     @operation("PUSH-35", summary, scope="import", parameters=(DETAIL,), body=people.ENTRIES, answer=people.BATCH,
                writes=True, codes=("TOO_MANY_RECORDS",),
-               example=[{"email": "cy@example.org", "reason": "wrote us a letter"}])
+               example=[{"email": "ann@example.org", "reason": "wrote us a letter"}])
     def status() -> Response:
         detail = options.detail()
         body = read_json()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 from gateway.clock import Clock, system_clock
@@ -14,6 +15,7 @@ from gateway.db.unit import Ring, Unit
 from gateway.domain.accounts import Actor
 from gateway.domain.tokens import Keys
 from gateway.services.passwords import Logins
+from gateway.services.ratelimits import Rates
 from gateway.settings import Settings
 
 __all__ = ["Doorbell", "Gateway", "Ring", "SilentDoorbell", "Unit"]
@@ -49,7 +51,7 @@ class Gateway:
     """The long-lived object that doors and workers hold; made once in ``app.py``.
 
     ``stopping`` says whether this process was asked to stop: long work that sees it returns at its next
-    safe point, and the sweep of another process finds the rest.
+    safe point, and the sweep of another process finds the rest. ``rates`` counts requests; none is refused by default.
     """
 
     settings: Settings
@@ -59,6 +61,7 @@ class Gateway:
     doorbell: Doorbell = field(default_factory=SilentDoorbell)
     stopping: Callable[[], bool] = lambda: False
     logins: Logins = field(default_factory=Logins)
+    rates: Rates = field(default_factory=partial(Rates, 0))
     on_close: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager

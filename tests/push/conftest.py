@@ -7,17 +7,20 @@ import json
 import pytest
 
 from gateway.domain.accounts import SCOPES, system_actor
+from gateway.push.answers import BASE
 from gateway.push.app import make_app
 from gateway.services import accounts, uploads
+from tests.support.contract import Contract
 from tests.support.world import World
 
 
 class Caller:
-    """A client of the door with a key of its own. Every answer is checked to be JSON with its request id."""
+    """A client of the door with a key of its own. Every answer is checked to be as the OpenAPI document says."""
 
-    def __init__(self, app, key):
+    def __init__(self, app, key, contract):
         self.client = app.test_client()
         self.key = key
+        self.contract = contract
 
     def __call__(self, method, path, *, headers=None, content_type="application/json", **options):
         if "json" in options:
@@ -32,6 +35,7 @@ class Caller:
             body = json.loads(answer.data)
             assert answer.headers["X-Request-Id"] == body.get("requestId", answer.headers["X-Request-Id"])
             assert answer.status_code < 400 or set(body) >= {"success", "count", "errorMessage", "code", "retryable"}
+            self.contract.check(method, path, answer)
         return answer
 
     def get(self, path, **options):
@@ -48,6 +52,7 @@ class Door:
         self.world = world
         self.gateway = world.gateway
         self.app = make_app(world.gateway)
+        self.contract = Contract(self.app, BASE)
 
     def key(self, *scopes, brand_id=1, integration="api"):
         self.world.integration(integration, brand_id=brand_id)
@@ -55,10 +60,11 @@ class Door:
             return accounts.add_key(unit, integration, scopes or SCOPES)[1]
 
     def caller(self, *scopes, brand_id=1, integration="api"):
-        return Caller(self.app, self.key(*scopes, brand_id=brand_id, integration=integration))
+        return Caller(self.app, self.key(*scopes, brand_id=brand_id, integration=integration),
+                      self.contract)
 
     def stranger(self):
-        return Caller(self.app, "")
+        return Caller(self.app, "", self.contract)
 
     def work(self):
         """Runs the background work on imports that is due, as the worker would."""

@@ -16,3 +16,13 @@ IMPORT_OPTIONS = (
     DETAIL,
     Parameter("source", Text("a label for people who come without a remote ID")),
 )
+
+FILE_OPTIONS = (
+    *IMPORT_OPTIONS,
+    Parameter("notify", Text("an address that is told when the job has ended"), repeatable=True),
+    Parameter("columns", Text("names of the columns of a table without header, separated by commas")),
+    Parameter("mapping", Text("the saved column mapping of this name")),
+    Parameter("delimiter", Text("what parts the columns of a CSV file; default a comma")),
+    Parameter("quote", Word(("double", "none"), "whether quotes mean anything in a table; default double")),
+)
+"""The options of a file; those of tables are refused for other formats."""
