@@ -58,9 +58,10 @@ class SwitchCounters:
 def plan(people: Sequence[Person], rank: merge.Rank, opted_out: bool) -> MergeGroup:
     """What becomes of the live records of one address; ``opted_out``: the address itself is.
 
-    The survivor is of the first source of the brand's priority list, of several the oldest (ID-74).
+    The survivor is of the first source of the brand's priority list, of several the oldest (ID-74); a record that is
+    a main already stays it.
     """
-    survivor = min(people, key=lambda person: (rank(person.source_id), person.subscriber_id))
+    survivor = min(people, key=lambda person: (not person.is_main, rank(person.source_id), person.subscriber_id))
     losers = sorted(person.subscriber_id for person in people if person is not survivor)
     any_out = any(person.opted_out_at is not None for person in people)
     changing = [person.subscriber_id for person in people if person.opted_out_at is None] \
@@ -83,6 +84,7 @@ def merge_into(directory: Directory, survivor: Person, losers: Iterable[Person],
             directory.by_key[name] = survivor
             survivor.keyless = False
         survivor.orphan = survivor.orphan and loser.orphan
+        loser.is_main = False
         directory.touched[loser.subscriber_id] = loser
     directory.touched[survivor.subscriber_id] = survivor
 

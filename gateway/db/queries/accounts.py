@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -63,6 +63,11 @@ def brand_name(connection: Connection, brand_id: int) -> str | None:
 def brand_settings(connection: Connection, brand_id: int) -> dict[str, object]:
     """The choices of this brand by name; empty when none was made."""
     return connection.execute(sa.select(brand.c.settings).where(brand.c.id == brand_id)).scalar() or {}
+
+
+def set_brand_settings(connection: Connection, brand_id: int, settings: Mapping[str, object]) -> None:
+    """Replaces the choices of this brand."""
+    connection.execute(sa.update(brand).where(brand.c.id == brand_id).values(settings=dict(settings)))
 
 
 def add_source(connection: Connection, brand_id: int, kind: str, name: str,
