@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 MEANINGS: dict[str, str] = {
+    "ID-1": "This sender's records are known by their remote ID, so one without it is not taken.",
     "ID-3": "In this integration the iMIS ID alone says who somebody is, so a record without one is not taken.",
     "ID-6": "The remote ID could not be read: it is a text of 1 to 255 characters.",
     "ID-8": "The e-mail address is not valid, so nothing of the record was stored.",
@@ -33,6 +34,7 @@ MEANINGS: dict[str, str] = {
     "ID-33": "The integration sent its known remote ID without an address, so the link ended.",
     "ID-34": "The record is an orphan; only its remote ID brings it back.",
     "ID-35": "The person asked to be erased, and a record that matches them is not stored again.",
+    "ID-38": "The sender joined people to the interest or ended their membership, of its own source alone.",
     "ID-39": "The person left the interest, and only a deliberate act here undoes that.",
     "ID-40": "The record is the whole state at its source: what it does not name was taken away, of this source alone.",
     "ID-42": "The interest is not known, and the credentials may not create interests.",

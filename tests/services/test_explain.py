@@ -1,12 +1,14 @@
 """Does an explanation say who somebody is, whence each value came, and why no mail comes? (ID-78, ID-79)"""
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.bridges import registry
+from gateway.db.models.accounts import brand, integration
 from gateway.domain.accounts import system_actor
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.services import explain, imports, integrations, suppression, sync
+from gateway.services import erasure, explain, imports, integrations, suppression, sync
 from tests.support.ams import MemoryAms
 
 ANN = "ann@example.org"
@@ -247,3 +249,36 @@ def _all_rows(house):
     with house.reading() as unit:
         return {name: unit.connection.exec_driver_sql(f"SELECT count(*) FROM {name}").scalar()
                 for name in ("subscriber", "remote_key", "decision", "upload", "event", "interest", "membership")}
+
+
+def test_somebody_who_was_erased(house):
+    """ID-35: the record is there by its id and holds nothing; the address is known by its hash alone."""
+    push(house, SubscriberRecord("17", ANN))
+    admin = house.actor(role="admin")
+    with house.unit(admin) as unit:
+        erasure.erase(unit, Identifier(email=ANN), confirmed=True)
+    (person,) = ask(house, subscriber_id=1).people
+    assert person.erased_at == house.clock.now and person.email is None and not person.sendable
+    assert [blocker.fact for blocker in person.verdict.blockers] == ["erased"]
+    answer = ask(house, ANN)
+    assert answer.people == () and answer.address.erased and "erased" in answer.address.sentence
+    assert (answer.next_record.status, answer.next_record.code) == ("suppressed", "SUPPRESSED")
+    assert not ask(house, ANN, brand_id=2).address.erased
+
+
+def test_one_to_many_and_imis_legacy(house):
+    """ID-3, ID-4: the mode is named, the iMIS ID by its own name, a main with its links."""
+    legacy = house.integration("imis", brand_id=2)
+    with house.unit() as unit:
+        unit.connection.execute(sa.update(brand).where(brand.c.id == 1).values(
+            settings={"identityMode": "one_to_many"}))
+        unit.connection.execute(sa.update(integration).where(integration.c.id == legacy).values(
+            identity="imis_legacy"))
+    push(house, SubscriberRecord("17", ANN), integration="crm")
+    push(house, SubscriberRecord("A", ANN))
+    (main,) = ask(house, ANN).people
+    assert main.mode == "oneToMany" and [link.remote_id for link in main.links] == ["17", "A"]
+    assert [decision.rule for decision in main.decisions] == ["ID-21", "ID-22"]
+    push(house, SubscriberRecord("17", ANN), integration="imis", brand_id=2)
+    (other,) = ask(house, ANN, brand_id=2).people
+    assert (other.mode, other.links[0].label) == ("imisLegacy", "iMIS ID")
