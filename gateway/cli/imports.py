@@ -17,6 +17,8 @@ def declare(commands: Commands) -> None:
     made = commands.add("import", _import, "Import a file of subscribers.", branded=True)
     made.add_argument("--integration", default="api", metavar="NAME")
     made.add_argument("--interest", action="append", default=[], metavar="NAME", help="joined by all; repeatable")
+    made.add_argument("--change-addresses", action="store_true",
+                      help="a known remote ID may come with another address")
     made.add_argument("file", type=Path, metavar="FILE", help=".csv or .ndjson, plain or .gz")
 
 
@@ -26,7 +28,8 @@ def _import(args: argparse.Namespace) -> int:
             app.accounts.require_brand(unit)
             found = app.integrations.get_by_name(unit, args.integration)
         actor = Actor(args.brand, "operator", "cli", frozenset(SCOPES), found.integration_id, args.integration)
-        job = app.fileimport.import_file(gateway, actor, args.file, interests=tuple(args.interest), progress=_show)
+        job = app.fileimport.import_file(gateway, actor, args.file, interests=tuple(args.interest),
+                                          change_addresses=args.change_addresses, progress=_show)
     if sys.stderr.isatty():
         print(file=sys.stderr)
     facts = app.fileimport.facts(job)

@@ -64,11 +64,11 @@ def read_identity(record: SubscriberRecord, rules: AddressRules = DEFAULT_RULES)
     remote_id = normalise_remote_id(record.remote_id)
     if isinstance(remote_id, Problem):
         return remote_id
-    if remote_id is None and (record.whole or record.deleted):
+    if remote_id is None and (record.whole or record.deleted or record.withdrawn):
         return Problem("REMOTE_ID_REQUIRED", "A record that says everything of a person is known by its remote ID. "
                                              "Send it.", "remoteId")
-    if record.deleted:
-        return Identity(remote_id, None, deleted=True)  # all else in it is ignored (PUSH-22)
+    if record.deleted or record.withdrawn:
+        return Identity(remote_id, None, record.withdrawn, record.deleted)  # all else is ignored (PUSH-22)
     email = spelled = None
     if record.email is not None and record.email.strip():
         email = normalise(record.email, rules.max_length, utf8=rules.utf8)

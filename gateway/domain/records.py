@@ -57,7 +57,8 @@ class SubscriberRecord:
 
     ``whole``: the record is the person's whole state at this source (ID-40): a field that is not named is cleared,
     a membership of channel ``groups`` that is not in ``groups`` ends, an empty address withdraws it (ID-33).
-    ``deleted``: the link ends (ID-32); only ``remote_id`` counts.
+    ``deleted``: the link ends (ID-32); only ``remote_id`` counts. ``withdrawn``: so it does, for the person is listed
+    there without an address (ID-33).
     """
 
     remote_id: str | None = None
@@ -72,6 +73,7 @@ class SubscriberRecord:
     whole: bool = False
     groups: tuple[Group, ...] = ()
     deleted: bool = False
+    withdrawn: bool = False
 
 
 @dataclass(frozen=True, slots=True)

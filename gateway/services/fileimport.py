@@ -26,9 +26,11 @@ _KINDS = {".csv": CSV, ".tsv": TSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json"
 
 
 def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[str, ...] = (),
+                change_addresses: bool = False,
                 progress: Callable[[int, int], None] = lambda done, total: None) -> JobView:
     """Imports a file, plain or ``.gz``, of the format that its name tells, and answers the job once it has ended.
 
+    ``change_addresses``: whether a known remote ID may come with another address (ID-28).
     The work is done in this process, unless a running worker is quicker; ``progress(done, total)`` is called
     with bytes. A kill leaves the job to the worker. Raises ``INVALID_VALUE`` for another kind of file.
     """
@@ -37,7 +39,8 @@ def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[
     if media_type is None:
         raise GatewayError("INVALID_VALUE", f"{path.name} must end in .csv, .tsv, .ndjson, .json or .xml, with "
                                             ".gz if it is packed.", field="file")
-    request = UploadRequest(ImportOptions(interests=interests, label=path.name), media_type, gzip)
+    options = ImportOptions(interests=interests, label=path.name, change_addresses=change_addresses or None)
+    request = UploadRequest(options, media_type, gzip)
     folder = gateway.settings.spool_dir
     spooled = spool.receive(folder, _blocks(path), gzip=gzip)
     try:

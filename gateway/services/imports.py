@@ -6,7 +6,7 @@ applies chunk after chunk (:func:`apply_chunk`) and ends with :func:`finish`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
 from gateway.db.queries import batches, decisions, events, interests, locks, merges, people_write
@@ -17,7 +17,7 @@ from gateway.domain.batch import note, read_identity
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
-from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, SubscriberRecord
+from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
 from gateway.errors import GatewayError
@@ -29,7 +29,6 @@ from gateway.services.interests import resolve_names
 __all__ = ["ImportContext", "apply_chunk", "check_options", "end_links", "finish", "import_records", "open_upload",
            "options_as_json", "prepare", "recognise", "trim"]
 
-_DELETED = SubscriberRecord(deleted=True)
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -81,19 +80,24 @@ def open_upload(unit: Unit, options: ImportOptions) -> int:
 
 def options_as_json(options: ImportOptions) -> dict[str, object]:
     """The options as they are stored with the upload."""
-    return {"mode": options.mode, "interests": list(options.interests), "emptyValue": options.empty_value,
-            "dryRun": options.dry_run, "detail": options.detail}
+    stored: dict[str, object] = {
+        "mode": options.mode, "interests": list(options.interests), "emptyValue": options.empty_value,
+        "dryRun": options.dry_run, "detail": options.detail}
+    return stored if options.change_addresses is None else {**stored, "changeAddresses": options.change_addresses}
 
 
-def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
-                first_index: int) -> list[Outcome]:
+def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord], first_index: int,
+                *, numbers: Sequence[int] | None = None) -> list[Outcome]:
     """Applies the records of one chunk, whose first is number ``first_index`` of the upload, and logs the decisions.
 
-    The result does not depend on how an upload is cut into chunks (ID-P2). Nothing is committed here.
+    ``numbers``: the number of each, where they do not follow each other. The result does not depend on how an upload
+    is cut into chunks (ID-P2). Nothing is committed here.
     """
     locks.lock_brand(unit.connection, unit.brand_id)
     with undone_if(unit, context.options.dry_run):
         outcomes = _apply(unit, context, records, first_index)
+    if numbers is not None:
+        outcomes = [replace(outcome, index=number) for outcome, number in zip(outcomes, numbers, strict=True)]
     _record(unit, context, outcomes)
     return outcomes
 
@@ -127,26 +131,22 @@ def finish(unit: Unit, context: ImportContext, *, released: bool = False) -> int
     return len(leaving)
 
 
-def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str]) -> list[Outcome]:
+def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str], *, first_index: int = 0,
+              warned: Mapping[str, Problem] | None = None) -> list[Outcome]:
     """Ends these links of the sender's integration (ID-32): people leave its interests, and who has no other
     link becomes an orphan, with status, flag and history kept. Ending one twice changes nothing.
+
+    ``warned``: remote ID -> what its outcome warns of.
     """
-    locks.lock_brand(unit.connection, unit.brand_id)
-    named = [Identity(remote_id, None) for remote_id in remote_ids]
-    with undone_if(unit, context.options.dry_run):
-        directory = picture(unit, context, (), named, with_memberships=True)
-        batch = batch_of(unit, context, (), directory)
-        outcomes = [apply_record(batch, at, _DELETED, Identity(who.remote_id, None, deleted=True))
-                    for at, who in enumerate(named)]
-        _write(unit, context, directory)
-    _record(unit, context, outcomes)
-    return outcomes
+    records = [SubscriberRecord(remote_id, deleted=True, warnings=(warned[remote_id],) if warned and remote_id in warned
+                                else ()) for remote_id in remote_ids]
+    return apply_chunk(unit, context, records, first_index)
 
 
 def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
            first_index: int) -> list[Outcome]:
     names_interests = bool(context.options.interests) or any(
-        r.whole or r.deleted or r.add_interests or r.remove_interests for r in records)
+        r.whole or r.deleted or r.withdrawn or r.add_interests or r.remove_interests for r in records)
     read = erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
     directory = picture(unit, context, records, read, with_memberships=names_interests)
     batch = batch_of(unit, context, records, directory)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -191,7 +191,7 @@ def _count_impact(work: _Run) -> Impact:
     with work.gateway.reading(work.actor) as unit:
         links = queries.count_links(unit.connection, unit.brand_id, work.integration_id)
         for rows in work.stage.chunks(CHUNK_ROWS):
-            part = syncrows.impact(unit, work.integration_id, rows)
+            part = syncrows.impact(unit, work.integration_id, rows, work.stage)
             ended, flagged = ended + part.ended, flagged + part.flagged
             overwritten += part.overwritten
         if work.full:
@@ -205,14 +205,10 @@ def _count_impact(work: _Run) -> Impact:
 
 
 def _apply(work: _Run, started: RunRow) -> None:
-    for rows in work.stage.chunks(CHUNK_ROWS):
+    for step in _steps_of(work):
         with work.gateway.unit(work.actor) as unit:
             _hold(unit, started)
-            syncrows.apply_rows(unit, work.integration_id, started.upload_id, rows, work.counters)
-    for keys in work.stage.missing(CHUNK_ROWS) if work.may_sweep else ():
-        with work.gateway.unit(work.actor) as unit:
-            _hold(unit, started)
-            syncrows.sweep(unit, started.upload_id, keys, work.counters)
+            step(unit, started.upload_id)
 
 
 def _apply_and_undo(work: _Run) -> None:
@@ -221,13 +217,25 @@ def _apply_and_undo(work: _Run) -> None:
         with work.gateway.unit(work.actor) as unit:
             locks.lock_brand(unit.connection, unit.brand_id)
             upload_id = imports.open_upload(unit, ImportOptions())
-            for rows in work.stage.chunks(CHUNK_ROWS):
-                syncrows.apply_rows(unit, work.integration_id, upload_id, rows, work.counters)
-            for keys in work.stage.missing(CHUNK_ROWS) if work.may_sweep else ():
-                syncrows.sweep(unit, upload_id, keys, work.counters)
+            for step in _steps_of(work):
+                step(unit, upload_id)
             raise _Undo
     except _Undo:
         return
+
+
+def _steps_of(work: _Run) -> Iterator[Callable[[Unit, int], None]]:
+    """What is to be done with a unit and the upload, chunk by chunk: the rows, then the links that are gone."""
+    for rows in work.stage.chunks(CHUNK_ROWS):
+        replaced = work.stage.replacements([row.key for row in rows if row.key is not None], swept=work.may_sweep)
+        yield lambda unit, upload_id, rows=rows, replaced=replaced: syncrows.apply_rows(
+            unit, work.integration_id, upload_id, rows, work.counters, replaced)
+    number = work.stage.read_count()
+    for keys in work.stage.missing(CHUNK_ROWS) if work.may_sweep else ():
+        replaced = work.stage.replacements(keys, swept=True)
+        yield lambda unit, upload_id, keys=keys, replaced=replaced, number=number: syncrows.sweep(
+            unit, upload_id, keys, work.counters, replaced=replaced, first_number=number)
+        number += len(keys)
 
 
 def _renew(work: _Run) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from gateway.bridges.port import RemoteMember
 from gateway.db.queries import sync as queries
@@ -13,7 +13,7 @@ from gateway.db.queries.staging import Stage, StagedRow
 from gateway.db.queries.sync import KeyState
 from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise, normalise_remote_id
-from gateway.domain.records import ImportOptions, Problem, SubscriberRecord
+from gateway.domain.records import ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.sync import Impact, Sample, SyncCounters
 from gateway.domain.writeback import RESUBSCRIBE, UNSUBSCRIBE
 from gateway.services import imports
@@ -23,6 +23,8 @@ CHUNK_ROWS = 2000
 _NO_KEY = Problem("REMOTE_ID_REQUIRED", "The foreign system lists this person without a remote ID.", "remoteId")
 _CONFLICT = Problem("IDENTITY_MISMATCH", "The foreign system lists this remote ID several times, with different data. "
                                          "Make its members query give one row per person.", "remoteId")
+_REPLACEMENT = Problem("POSSIBLE_REPLACEMENT", "This run ends one remote ID of the address and brings another. If both "
+                                               "are one person, ChangeRemoteId joins them.", "remoteId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,11 @@ def staged(members: Iterable[RemoteMember]) -> Iterator[StagedRow]:
                         None if problem is None else (problem.code, problem.message, problem.field))
 
 
-def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> Impact:
-    """What these rows would end, flag and overwrite; ``links`` is left 0 (ID-70). Reads only."""
+def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow], stage: Stage | None = None) -> Impact:
+    """What these rows would end, flag and overwrite; ``links`` is left 0 (ID-70). Reads only.
+
+    In ``stage`` it notes which new remote IDs come to an address that has others (ID-29).
+    """
     known = _look_up(unit, integration_id, rows)
     ended = flagged = overwritten = 0
     for row in rows:
@@ -62,55 +67,56 @@ def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> Impact
         flagged += _flag(row, known) is True and not state.is_flagged
         address = normalise(row.email) if row.email is not None else None
         overwritten += isinstance(address, str) and address != state.email
+    if stage is not None:
+        stage.add_neighbours(_neighbours(unit, integration_id, rows, known))
     return Impact(0, ended, flagged, overwritten)
 
 
 def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[StagedRow],
-               counters: SyncCounters) -> None:
+               counters: SyncCounters, replaced: Collection[str] = ()) -> None:
     """Applies one chunk through the one import of all doors and counts what became of every row.
 
-    Nothing is committed here; repeating it leaves everything unchanged (ID-P1).
+    ``replaced``: remote IDs that warn of a possible replacement (ID-29). Nothing is committed here; repeating it
+    leaves everything unchanged (ID-P1).
     """
     known = _look_up(unit, integration_id, rows)
-    ending, records = [], []
+    records: list[tuple[StagedRow, SubscriberRecord]] = []
     for row in rows:
-        state = known.keys.get(row.key or "")
         counters.add("read", 1 + row.copies)
         if row.differs:
             counters.add("conflicting", 1 + row.copies, Sample(row.key, row.email, _CONFLICT.message))
             records.append((row, SubscriberRecord(row.remote_id, row.email, problem=_CONFLICT)))
             continue
         counters.add("unchanged", row.copies)
-        if row.problem is None and _ends(row) and (state is not None or row.deleted):
-            if state is not None and state.is_live:
-                ending.append(row)
-                counters.add("ended", 1, Sample(row.key, row.email or state.email))
-            else:
-                counters.add("unchanged")
-            continue
-        records.append((row, _record(row, known)))
+        record = _record(row, known)
+        if record is None:
+            counters.add("unchanged")
+        else:
+            warned = row.key in replaced
+            records.append((row, replace(record, warnings=(_REPLACEMENT,)) if warned else record))
+    if not records:
+        return
     context = imports.prepare(unit, ImportOptions(), upload_id)
-    end(unit, context, [row.key for row in ending if row.key is not None], counters)
-    if records:
-        outcomes = imports.apply_chunk(unit, context, [record for _, record in records], records[0][0].seq - 1)
-        for (row, _), outcome in zip(records, outcomes, strict=True):
-            if not row.differs:
-                counters.add_outcome(outcome)
+    outcomes = imports.apply_chunk(unit, context, [record for _, record in records], 0,
+                                   numbers=[row.seq - 1 for row, _ in records])
+    for (row, record), outcome in zip(records, outcomes, strict=True):
+        if record.deleted or record.withdrawn:
+            counters.add("ended", 1, Sample(row.key, outcome.email))
+            _count_orphan(outcome, counters)
+        elif not row.differs:
+            counters.add_outcome(outcome)
 
 
-def sweep(unit: Unit, upload_id: int, keys: Sequence[str], counters: SyncCounters) -> None:
-    """Ends the links of remote IDs that a complete source does not list any more (ID-69)."""
+def sweep(unit: Unit, upload_id: int, keys: Sequence[str], counters: SyncCounters, *, replaced: Collection[str] = (),
+          first_number: int = 0) -> None:
+    """Ends the links of remote IDs that a complete source does not list any more (ID-69), counted from
+    ``first_number``, for they have no row."""
     context = imports.prepare(unit, ImportOptions(), upload_id)
-    end(unit, context, keys, counters)
+    warned = {key: _REPLACEMENT for key in keys if key in replaced}
+    for outcome in imports.end_links(unit, context, keys, first_index=first_number, warned=warned):
+        _count_orphan(outcome, counters)
     for key in keys:
         counters.add("swept", 1, Sample(key, None))
-
-
-def end(unit: Unit, context: imports.ImportContext, keys: Sequence[str], counters: SyncCounters) -> None:
-    """Ends these links and counts the records that are left without any (ID-32)."""
-    for outcome in imports.end_links(unit, context, keys) if keys else ():
-        if "orphan" in outcome.changes:
-            counters.add("orphaned", 1, Sample(outcome.remote_id, outcome.email))
 
 
 def find_missing(unit: Unit, integration_id: int, stage: Stage, made_until: dt.datetime | None) -> None:
@@ -149,9 +155,31 @@ def _flag(row: StagedRow, known: _Known) -> bool | None:
     return row.flag
 
 
-def _record(row: StagedRow, known: _Known) -> SubscriberRecord:
+def _neighbours(unit: Unit, integration_id: int, rows: Sequence[StagedRow],
+                known: _Known) -> Iterator[tuple[str, str]]:
+    new = [(row.key, address) for row in rows if row.key is not None and row.key not in known.keys and row.email
+           and isinstance(address := normalise(row.email), str)]
+    there = queries.keys_at(unit.connection, unit.brand_id, integration_id, [address for _, address in new]) if new \
+        else {}
+    for key, address in new:
+        for old_key in there.get(address, ()):
+            yield key, old_key
+
+
+def _count_orphan(outcome: Outcome, counters: SyncCounters) -> None:
+    if "orphan" in outcome.changes:
+        counters.add("orphaned", 1, Sample(outcome.remote_id, outcome.email))
+
+
+def _record(row: StagedRow, known: _Known) -> SubscriberRecord | None:
+    """What the row says as a record of any door; None: a link that is not there, or not any more, cannot end."""
     if row.problem is not None:
         return SubscriberRecord(row.remote_id, row.email, problem=Problem(*row.problem))
+    state = known.keys.get(row.key or "")
+    if _ends(row) and (state is not None or row.deleted):
+        if state is None or not state.is_live:
+            return None
+        return SubscriberRecord(row.key, deleted=row.deleted, withdrawn=not row.deleted)
     joined, left = row.interests or (), ()
     if row.interests is not None:
         left = tuple(sorted(known.interests.get(row.key or "", set()).difference(row.interests)))

@@ -462,3 +462,43 @@ def test_with_a_real_database_there_and_back(world, engine, tmp_path, request):
     assert counts(report) == {"read": 2499, "unchanged": 2497, "changed": 2, "flagged": 1, "overwritten": 1,
                               "swept": 1, "orphaned": 1}
     assert person(world, "7").blocked_by == ("opt_out", "remote_flag")
+
+
+def test_a_new_id_for_the_address_of_one_that_goes_warns_of_a_replacement(world, ams, made):
+    """ID-29, ID-13: both outcomes carry it, whether the old ID is deleted, without address or gone; others do not."""
+    for number in range(1, 5):
+        ams.put(str(number), f"m{number}@example.org")
+    assert run(world, made).state == "success"
+    ams.people = ams.people[3:]
+    ams.put("2", "m2@example.org", gone=1)
+    ams.put("3", None)
+    for number in range(1, 5):
+        ams.put(f"new-{number}", f"M{number}@example.org")
+    report = run(world, made)
+    assert (report.state, report.counters["new"], report.counters["ended"], report.counters["swept"]) == (
+        "success", 4, 2, 1)
+    warned = {row.remote_id: row.rule for row in decisions(world) if row.warnings and
+              "POSSIBLE_REPLACEMENT" in row.warnings}
+    assert warned == {"1": "ID-32", "2": "ID-32", "3": "ID-33", "new-1": "ID-13", "new-2": "ID-13", "new-3": "ID-13"}
+
+
+def test_decisions_have_the_numbers_of_their_rows(world, ams, made):
+    """ID-78: also where links end between them."""
+    for number in range(1, 6):
+        ams.put(str(number), f"m{number}@example.org")
+    run(world, made)
+    ams.people = []
+    ams.put("1", "one@example.org")
+    ams.put("2", "m2@example.org", gone=1)
+    ams.put("3", "m3@example.org")
+    ams.put("4", "four@example.org")
+    ams.put("5", "no address")
+    run(world, made)
+    last = max(row.upload_id for row in decisions(world))
+    assert [(row.row_number, row.remote_id, row.rule) for row in decisions(world) if row.upload_id == last] == [
+        (0, "1", "ID-11"), (1, "2", "ID-32"), (3, "4", "ID-11"), (4, "5", "ID-8")]
+
+
+def decisions(world):
+    with world.reading() as unit:
+        return unit.connection.execute(sa.select(decision).order_by(decision.c.id)).all()

@@ -19,6 +19,7 @@ CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT UNIQUE, remote_id TEXT, emai
                   deleted INTEGER NOT NULL, problem TEXT, copies INTEGER NOT NULL DEFAULT 0,
                   differs INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE missing (id INTEGER PRIMARY KEY, key TEXT NOT NULL);
+CREATE TABLE neighbour (new_key TEXT NOT NULL, old_key TEXT NOT NULL);
 """
 # The same key again: either the same line once more, or two lines that contradict each other
 _ADD = """
@@ -26,6 +27,13 @@ INSERT INTO row (key, remote_id, email, flag, interests, deleted, problem) VALUE
 ON CONFLICT (key) DO UPDATE SET copies = copies + 1, differs = differs OR email IS NOT excluded.email
     OR flag IS NOT excluded.flag OR interests IS NOT excluded.interests OR deleted IS NOT excluded.deleted
     OR problem IS NOT excluded.problem
+"""
+_REPLACEMENTS = """
+WITH going AS (SELECT new_key, old_key FROM neighbour
+               WHERE old_key IN (SELECT key FROM row WHERE deleted OR email IS NULL)
+                  OR (:swept AND old_key IN (SELECT key FROM missing)))
+SELECT new_key FROM going WHERE new_key IN (SELECT value FROM json_each(:keys))
+UNION SELECT old_key FROM going WHERE old_key IN (SELECT value FROM json_each(:keys))
 """
 _BATCH = 1000
 
@@ -106,6 +114,19 @@ class Stage:
     def add_missing(self, keys: Iterable[str]) -> None:
         """Notes links whose key was not listed."""
         self._db.executemany("INSERT INTO missing (key) VALUES (?)", ((key,) for key in keys))
+
+    def add_neighbours(self, pairs: Iterable[tuple[str, str]]) -> None:
+        """Notes (new, old) remote IDs of one address (ID-29)."""
+        self._db.executemany("INSERT INTO neighbour (new_key, old_key) VALUES (?, ?)", pairs)
+
+    def replacements(self, keys: Sequence[str], *, swept: bool) -> set[str]:
+        """Those of the keys that are the new or the old one of such a pair whose old one goes in this run: it is
+        listed as deleted or without address, or, if it is ``swept``, not listed."""
+        found: set[str] = set()
+        for start in range(0, len(keys), _BATCH):
+            found.update(key for (key,) in self._db.execute(
+                _REPLACEMENTS, {"keys": json.dumps(keys[start:start + _BATCH]), "swept": swept}))
+        return found
 
     def missing_count(self) -> int:
         """How many links were not listed."""

@@ -106,6 +106,19 @@ def key_states(connection: Connection, brand_id: int, integration_id: int,
     return {key: KeyState(email, bool(flag), bool(live)) for key, email, flag, live in rows}
 
 
+def keys_at(connection: Connection, brand_id: int, integration_id: int, emails: Sequence[str]) -> dict[str, list[str]]:
+    """The live remote IDs of the integration at each of these addresses."""
+    found: dict[str, list[str]] = {}
+    for email, remote_id in connection.execute(
+            sa.select(subscriber.c.email, remote_key.c.remote_id)
+            .join_from(subscriber, remote_key, remote_key.c.subscriber_id == subscriber.c.id)
+            .where(subscriber.c.brand_id == brand_id, among(connection, subscriber.c.email, emails),
+                   subscriber.c.merged_into.is_(None), *_of(brand_id, integration_id),
+                   remote_key.c.ended_at.is_(None))):
+        found.setdefault(email, []).append(remote_id)
+    return found
+
+
 def count_links(connection: Connection, brand_id: int, integration_id: int) -> int:
     """How many live links the integration has."""
     return connection.execute(sa.select(sa.func.count()).select_from(remote_key).where(
