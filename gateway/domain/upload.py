@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,8 +26,8 @@ FINISHED, FINISHED_WITH_ERRORS, REJECTED = "finished", "finished_with_errors", "
 CANCELLED, FAILED = "cancelled", "failed"
 STATES = (QUEUED, RUNNING, HELD, FINISHED, FINISHED_WITH_ERRORS, REJECTED, CANCELLED, FAILED)
 
-START, END_CLEAN, END_WITH_ERRORS, REJECT, HOLD, CANCEL, GIVE_UP = (
-    "start", "end_clean", "end_with_errors", "reject", "hold", "cancel", "give_up")
+START, END_CLEAN, END_WITH_ERRORS, REJECT, HOLD, CANCEL, GIVE_UP, RELEASE, RESUME = (
+    "start", "end_clean", "end_with_errors", "reject", "hold", "cancel", "give_up", "release", "resume")
 
 TRANSITIONS: dict[tuple[str, str], str] = {
     (QUEUED, START): RUNNING,
@@ -40,6 +40,8 @@ TRANSITIONS: dict[tuple[str, str], str] = {
     (RUNNING, CANCEL): CANCELLED,  # the chunk in work still commits, or not, as a whole
     (RUNNING, GIVE_UP): FAILED,
     (HELD, CANCEL): CANCELLED,
+    (HELD, RELEASE): RUNNING,  # the records are in; the mass change of its end is done now
+    (FAILED, RESUME): RUNNING,
 }
 """Every legal step of a job; FINISHED and the others that never stand on the left are final."""
 
@@ -84,7 +86,10 @@ class UploadRequest:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """A bulk import as every door shows it. ``bytes_done`` counts the file as it lies, packed or not."""
+    """A bulk import as every door shows it. ``bytes_done`` of ``size_bytes`` counts the file as it lies, packed or not.
+
+    ``has_rejects``: its failed rows can be fetched as a file.
+    """
 
     upload_id: int
     state: str
@@ -97,6 +102,21 @@ class JobView:
     finished_at: dt.datetime | None = None
     message: str | None = None
     replayed: bool = False
+    size_bytes: int = 0
+    has_rejects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Rejects:
+    """The failed rows of a job as a file, in the format of what was sent (PUSH-33).
+
+    ``blocks`` are its bytes as they lie, ``packed`` with gzip or not; they can be read once.
+    """
+
+    file_name: str
+    media_type: str
+    packed: bool
+    blocks: Iterator[bytes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +153,8 @@ class RowError:
 def request_of(options: Mapping[str, Any], label: str, media_type: str, encoding: str | None) -> UploadRequest:
     """The request as its row keeps it."""
     wanted = ImportOptions(options["mode"], options["emptyValue"], tuple(options["interests"]), options["dryRun"],
-                           options["detail"], label, options["integration"])
+                           options["detail"], label, options["integration"], tuple(options.get("notify", ())),
+                           options.get("changeAddresses"))
     return UploadRequest(wanted, media_type, encoding == "gzip", options["charset"], options["delimiter"],
                          tuple(options["columns"]), options.get("quoted", True),
                          options.get("mapping"), options.get("mapped", {}))

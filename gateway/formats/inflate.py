@@ -1,4 +1,4 @@
-"""How is a gzip body unpacked without trusting its size? (PUSH-4, PUSH-5)"""
+"""How is a gzip body unpacked without trusting its size, and how is one packed? (PUSH-4, PUSH-5)"""
 
 from __future__ import annotations
 
@@ -23,6 +23,19 @@ def inflate(blocks: Iterable[bytes], limit_bytes: int, remedy: str) -> Iterator[
         if size > limit_bytes:
             raise GatewayError("TOO_LARGE", f"The unpacked body is larger than {limit_bytes} bytes. {remedy}")
         yield out
+
+
+def unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The bytes of a gzip stream that we packed ourselves."""
+    return _members(blocks)
+
+
+def pack(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks as one gzip member, in flat memory."""
+    packer = zlib.compressobj(wbits=_GZIP)
+    for block in blocks:
+        yield packer.compress(block)
+    yield packer.flush()
 
 
 def _members(blocks: Iterable[bytes]) -> Iterator[bytes]:

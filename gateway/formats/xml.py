@@ -84,6 +84,11 @@ def elements(texts: Iterable[str]) -> Iterator[Element]:
     yield from document.feed(b"", last=True)
 
 
+def shown(text: str) -> str:
+    """A text of an element as a document can carry it: what XML cannot carry is the replacement character."""
+    return _CANNOT.sub("\ufffd", text).replace(_BROKEN, "\ufffd")
+
+
 class _Document:
     """What stands between the parser's events and the records that they make."""
 

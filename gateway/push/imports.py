@@ -42,7 +42,7 @@ def _add_accept(made: Blueprint, gateway: Gateway) -> None:
     @made.post("/imports")
     @operation("PUSH-32", "Take a file of any length", scope="import", parameters=FILE_OPTIONS, answer=JOB, status=202,
                body_types={each: RECORDS if each == "application/json" else None for each in (*MEDIA_TYPES, *ALSO)},
-               writes=True, codes=("LIST_UNKNOWN", "LIMIT_EXCEEDED", "FIELD_TOO_LONG", "NOT_FOUND"))
+               writes=True, codes=("LIST_UNKNOWN", "LIMIT_EXCEEDED", "FIELD_TOO_LONG", "NOT_FOUND", "INVALID_EMAIL"))
     def accept() -> Response:
         """Takes the whole body to disk before anything else: a broken one leaves no job and no file."""
         require("import")

@@ -80,8 +80,9 @@ def job(view: JobView) -> Json:
     return known(
         jobId=name, state=view.state, mode=view.options.mode, dryRun=view.options.dry_run, **_counts(view.counters),
         byCode=view.counters.by_code, warnings=view.counters.warnings, rowsDone=view.rows_done,
-        bytesDone=view.bytes_done, queuedAt=view.queued_at, startedAt=view.started_at, finishedAt=view.finished_at,
-        message=view.message, errorsUrl=f"{BASE}/imports/{name}/errors", replayed=view.replayed)
+        bytesDone=view.bytes_done, bytesTotal=view.size_bytes, queuedAt=view.queued_at, startedAt=view.started_at,
+        finishedAt=view.finished_at, message=view.message, errorsUrl=f"{BASE}/imports/{name}/errors",
+        rejectsUrl=f"{BASE}/imports/{name}/rejects" if view.has_rejects else None, replayed=view.replayed)
 
 
 def job_id(view: JobView) -> str:

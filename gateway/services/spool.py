@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import time
 import uuid
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from gateway.domain.upload import Spooled
 from gateway.errors import GatewayError
-from gateway.formats.inflate import inflate
+from gateway.formats.inflate import inflate, pack
+from gateway.log import event
+
+log = logging.getLogger("gateway.imports")
 
 MAX_WIRE_BYTES = 1024**3
 MAX_INFLATED_BYTES = 4 * 1024**3
 BLOCK_BYTES = 64 * 1024
-_PART, _BODY = ".part", ".body"
+_PART, _BODY, _REJECTS = ".part", ".body", ".rejects"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REMEDY = "Cut the file into several imports."
 
 
@@ -25,31 +32,75 @@ def receive(folder: Path, blocks: Iterable[bytes], *, gzip: bool = False) -> Spo
     """Writes the body to a file of its own, synced to disk, and answers its size and SHA-256; memory is flat.
 
     A gzip body stays packed, but is unpacked once on the way to see that it is whole and of a bearable size.
-    Raises ``TOO_LARGE``, ``MALFORMED_REQUEST``, and whatever ``blocks`` raises when the sender goes away:
-    then no file is left.
+    Raises ``TOO_LARGE``, ``MALFORMED_REQUEST``, ``UNAVAILABLE`` when there is no room, and whatever ``blocks`` raises
+    when the sender goes away: then no file is left.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    name = uuid.uuid4().hex
+    name = uuid.uuid4().hex + _BODY
+    with _written(folder, name) as out:
+        writer = _Writer(out, blocks)
+        for _ in inflate(writer, MAX_INFLATED_BYTES, _REMEDY) if gzip else writer:
+            pass
+    return Spooled(name, writer.size, writer.sha256.hexdigest())
+
+
+def keep_rejects(folder: Path, name: str, blocks: Iterable[bytes], *, gzip: bool) -> str:
+    """Writes the rejects of the body ``name``, packed if it was, and answers the name of their file.
+
+    Complete and synced to disk, or not there; writing it again takes its place. Raises ``UNAVAILABLE`` when there is
+    no room.
+    """
+    name = name.removesuffix(_BODY) + _REJECTS
+    with _written(folder, name) as out:
+        for block in pack(blocks) if gzip else blocks:
+            out.write(block)
+    return name
+
+
+@contextmanager
+def _written(folder: Path, name: str) -> Iterator[BinaryIO]:
+    """A file that is there, complete and synced, once the block has ended well; else nothing is left of it."""
     part = folder / (name + _PART)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with part.open("wb") as out:
-            writer = _Writer(out, blocks)
-            for _ in inflate(writer, MAX_INFLATED_BYTES, _REMEDY) if gzip else writer:
-                pass
+            yield out
             out.flush()
             os.fsync(out.fileno())
-        part.rename(folder / (name + _BODY))
+        part.rename(folder / name)
         _sync_folder(folder)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        if error.errno not in _NO_ROOM:
+            raise
+        event(log, "no room in the spool", level=logging.ERROR)
+        raise GatewayError("UNAVAILABLE", "There is no room for the file; nothing of it was kept. Try again later, or "
+                                          "tell the operator of the gateway.", retry_after_s=60) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return Spooled(name + _BODY, writer.size, writer.sha256.hexdigest())
 
 
 def blocks_of(folder: Path, name: str, *, gzip: bool, position: list[int]) -> Iterator[bytes]:
     """The unpacked body; ``position[0]`` follows how many bytes of the file have been read."""
     blocks = _read(folder / name, position)
     yield from inflate(blocks, MAX_INFLATED_BYTES, _REMEDY) if gzip else blocks
+
+
+def open_blocks(folder: Path, name: str) -> Iterator[bytes]:
+    """The bytes of a file as they lie; it is opened at once, so that its removal does not disturb the reading.
+
+    Raises ``FileNotFoundError``.
+    """
+    blocks = _opened(folder / name)
+    next(blocks)
+    return blocks
+
+
+def _opened(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        yield b""  # begun, so that whoever drops it closes the file
+        while block := file.read(BLOCK_BYTES):
+            yield block
 
 
 def discard(folder: Path, name: str) -> None:
@@ -61,7 +112,7 @@ def tidy(folder: Path, wanted: Collection[str], older_than_s: float) -> int:
     """Removes files that no unfinished job wants and that nobody touched for so long; answers how many."""
     gone, limit = 0, time.time() - older_than_s
     for path in folder.glob("*") if folder.is_dir() else ():
-        if path.suffix in (_PART, _BODY) and path.name not in wanted and path.stat().st_mtime < limit:
+        if path.suffix in (_PART, _BODY, _REJECTS) and path.name not in wanted and path.stat().st_mtime < limit:
             path.unlink(missing_ok=True)
             gone += 1
     return gone

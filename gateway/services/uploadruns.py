@@ -23,14 +23,16 @@ from gateway.domain.upload import UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats.records import RecordStream, open_records
 from gateway.log import event
-from gateway.services import imports, integrations, spool
+from gateway.services import imports, integrations, rejects, spool
 from gateway.services.gateway import Gateway, Unit
 from gateway.services.imports import ImportContext
 
 log = logging.getLogger("gateway.imports")
 
 CHUNK_ROWS = 2000
-LEASE = dt.timedelta(seconds=60)
+LEASE = dt.timedelta(seconds=30)
+"""How long a job whose worker died waits for the next one; a chunk in work keeps its job, however long it takes."""
+
 MAX_ATTEMPTS = 5
 """Claims in a row that stored nothing before the job is given up."""
 
@@ -57,6 +59,8 @@ class _Run:
     attempts: int
     position: list[int] = field(default_factory=lambda: [0])  # bytes of the file read so far
     unread: int = 0  # rows that nobody can say whom they mean
+    released: bool = False  # from the brake
+    rejects_name: str | None = None
 
 
 def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
@@ -82,7 +86,7 @@ def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
         event(log, "import taken away", brand=brand_id, upload=upload_id)
     except GatewayError as error:
         if error.retryable:
-            _release(run)
+            _release(run, attempts=run.attempts - 1)  # a full disk or a store that is away is no fault of the file
             raise
         _refuse(run, error)
     except Exception as error:  # the boundary of the background process: the job must not stay claimed
@@ -117,18 +121,25 @@ def _check_end(run: _Run, known_fields: Mapping[str, str]) -> None:
 
     Raises what its reader raises; the job is then rejected.
     """
+    keep = _keeper(run)
     blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip, position=[0])
-    renew_at = run.gateway.clock() + LEASE / 2
     for at, _record in enumerate(open_records(blocks, run.request, known_fields).records):
-        if at % CHUNK_ROWS == 0 and run.gateway.clock() >= renew_at:
-            renew_at = _renew(run)
+        if at % CHUNK_ROWS == 0:
+            keep()
 
 
-def _renew(run: _Run) -> dt.datetime:
-    """Keeps the job while something long is read; answers when to do it again."""
-    with run.gateway.unit(run.actor) as unit:
-        _record(run, unit, lease_until=run.gateway.clock() + LEASE)
-    return run.gateway.clock() + LEASE / 2
+def _keeper(run: _Run) -> Callable[[], None]:
+    """To be called while something long is read: keeps the job from being taken for dead."""
+    renew_at = run.gateway.clock() + LEASE / 2
+
+    def keep() -> None:
+        nonlocal renew_at
+        if run.gateway.clock() >= renew_at:
+            with run.gateway.unit(run.actor) as unit:
+                _record(run, unit, lease_until=run.gateway.clock() + LEASE)
+            renew_at = run.gateway.clock() + LEASE / 2
+
+    return keep
 
 
 def _not_empty(run: _Run, stream: RecordStream) -> RecordStream:
@@ -156,15 +167,14 @@ def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
 
 def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
     """Skips what is stored already. ReplaceAll must know at the end whom all rows named, also those."""
-    left, renew_at = run.rows_done, run.gateway.clock() + LEASE / 2
+    left, keep = run.rows_done, _keeper(run)
     while left and (chunk := list(islice(stream.records, min(left, CHUNK_ROWS)))):
         left -= len(chunk)
         if context.options.mode == REPLACE_ALL:
             run.unread += _count_unread(chunk)
             with run.gateway.reading(run.actor) as unit:
                 imports.recognise(unit, context, chunk)
-        if run.gateway.clock() >= renew_at:  # or a long file is taken away before its first new row
-            renew_at = _renew(run)
+        keep()  # or a long file is taken away before its first new row
 
 
 def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord]) -> None:
@@ -183,13 +193,16 @@ def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord])
 def _finish(run: _Run, context: ImportContext) -> None:
     """The end of a complete file; with ReplaceAll the others leave in the transaction of the end (PUSH-55)."""
     step = rules.END_WITH_ERRORS if run.counters.failed else rules.END_CLEAN
+    if run.counters.failed:
+        run.rejects_name = rejects.build(run.gateway, run.actor, run.upload_id, run.request, run.spool_name,
+                                         _keeper(run))
     if context.options.mode != REPLACE_ALL or context.options.dry_run:
         _end(run, step)
     elif run.unread:
         _end(run, step, message=f"Nobody was taken out of the interests, for {run.unread} rows could not be read and "
                                 "may mean members. Correct them and send the complete list again.")
     else:
-        _end(run, step, before=lambda unit: imports.finish(unit, context))
+        _end(run, step, before=lambda unit: imports.finish(unit, context, released=run.released))
 
 
 def _count_unread(chunk: Sequence[SubscriberRecord]) -> int:
@@ -201,13 +214,21 @@ def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
     with gateway.unit(system_actor(brand_id)) as unit:
         row = stored.claim(unit.connection, brand_id, upload_id, owner, unit.now, unit.now + LEASE)
         if row is None:
+            _ring_when_free(unit, upload_id)
             return None
         integration = integrations.get(unit, row.integration_id)
     actor = Actor(brand_id, row.actor, row.door, frozenset(row.options["scopes"]), row.integration_id,
                   integration.name, row.request_id or "")
     request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
     return _Run(gateway, actor, upload_id, row.integration_id, owner, request, Counters(**row.counters),
-                row.rows_done, row.spool_name, row.attempts)
+                row.rows_done, row.spool_name, row.attempts, released="released" in row.options)
+
+
+def _ring_when_free(unit: Unit, upload_id: int) -> None:
+    """Looks again when another worker's lease ends: if that one was killed, nobody else may be woken for it."""
+    row = stored.get(unit.connection, unit.brand_id, upload_id)
+    if row is not None and row.state == rules.RUNNING and row.lease_until is not None and row.lease_until > unit.now:
+        unit.ring("run_import", unit.brand_id, upload_id, delay_s=(row.lease_until - unit.now).total_seconds() + 1.0)
 
 
 def _hold(run: _Run, unit: Unit) -> None:
@@ -237,7 +258,12 @@ def _end(run: _Run, step: str, *, message: str | None = None,
             values["message"] = message
         if final:
             # the others stay open: an operator or a release takes them up again
-            values |= {"finished_at": unit.now, "spool_name": None}
+            values |= {"finished_at": unit.now, "spool_name": None, "rejects_name": run.rejects_name}
+        if run.request.options.notify:
+            values["notified_at"] = None
+            unit.ring("tell_of_import", unit.brand_id, run.upload_id)
+        elif final:
+            values["notified_at"] = unit.now
         _record(run, unit, **values)
         following = stored.next_open(unit.connection, unit.brand_id, run.integration_id)
         if following is not None:
@@ -259,12 +285,12 @@ def _refuse(run: _Run, error: GatewayError) -> None:
         event(log, "import taken away", brand=run.actor.brand_id, upload=run.upload_id)
 
 
-def _release(run: _Run) -> None:
+def _release(run: _Run, **values: Any) -> None:
     """Lets another worker take the job at once; if even that fails, the lease ends by itself."""
     try:
         with run.gateway.unit(run.actor) as unit:
             stored.record(unit.connection, unit.brand_id, run.upload_id, run.owner,
-                          {"lease_owner": None, "lease_until": None})
+                          {"lease_owner": None, "lease_until": None, **values})
     except GatewayError as error:
         event(log, "import not released", level=logging.WARNING, upload=run.upload_id, code=error.code)
 

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from gateway.clock import instant
 from gateway.db.queries import uploads as stored
 from gateway.domain import upload as rules
 from gateway.domain.accounts import system_actor
-from gateway.domain.addresses import holds_forbidden
+from gateway.domain.addresses import holds_forbidden, normalise
 from gateway.domain.paging import Page, PageRequest
-from gateway.domain.records import Counters
-from gateway.domain.upload import JobFilter, JobView, RowError, RowErrorFilter, Spooled, UploadRequest
+from gateway.domain.records import REMOVE, REPLACE_ALL, Counters, Problem
+from gateway.domain.upload import JobFilter, JobView, Rejects, RowError, RowErrorFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
+from gateway.log import event
 from gateway.services import imports, mappings, spool
+from gateway.services import rejects as rejected
 from gateway.services.gateway import Gateway, Unit
 from gateway.services.paging import close_page, open_window
 from gateway.services.uploadruns import run_import
 
-__all__ = ["accept", "cancel", "check", "due", "errors", "find", "get", "run_import", "tidy"]
+__all__ = ["accept", "cancel", "check", "due", "errors", "find", "get", "rejects", "release", "resume", "run_import",
+           "tidy"]
 
+log = logging.getLogger("gateway.imports")
+
+MAX_NOTIFY = 10
 MAX_OPEN = 22  # 2 running and 20 waiting, of one credential (PUSH-13)
 ORPHAN_AGE_S = 3600.0
 _DELIMITER = re.compile(r'[^"\r\n\0]')
@@ -33,11 +41,21 @@ def check(request: UploadRequest) -> None:
     if request.mapping is not None and (request.columns or request.media_type not in rules.TABLES):
         raise GatewayError("INVALID_REQUEST", "A saved mapping is for the columns of a table, and instead of columns=.",
                            field="mapping")
+    _check_notify(request.options.notify)
     if any(holds_forbidden(name) for name in request.columns):
         raise GatewayError("INVALID_CHARACTER", "The text holds a character that cannot be stored.", field="columns")
     if _DELIMITER.fullmatch(request.delimiter) is None:
         raise GatewayError("INVALID_REQUEST", "The delimiter is one character, and no quote or line end.",
                            field="delimiter")
+
+
+def _check_notify(addresses: Sequence[str]) -> None:
+    if len(addresses) > MAX_NOTIFY:
+        raise GatewayError("LIMIT_EXCEEDED", f"At most {MAX_NOTIFY} addresses are told of a job.", field="notify")
+    for address in addresses:
+        problem = normalise(address)
+        if isinstance(problem, Problem):
+            raise GatewayError(problem.code, problem.message, field="notify")
 
 
 def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool = True) -> JobView:
@@ -101,7 +119,8 @@ def cancel(unit: Unit, upload_id: int) -> JobView:
     row = _row(unit, upload_id)
     if row.state != rules.CANCELLED:
         state = rules.next_state(row.state, rules.CANCEL)
-        values = {"state": state, "finished_at": unit.now, "lease_owner": None, "lease_until": None}
+        values = {"state": state, "finished_at": unit.now, "notified_at": unit.now, "lease_owner": None,
+                  "lease_until": None}
         if not stored.set_state(unit.connection, unit.brand_id, upload_id, row.state, values):
             raise GatewayError("STATE_CONFLICT", "The import has just changed its state; look again.", field="state")
         # Its next in line may start; the file is removed by the sweep.
@@ -111,6 +130,62 @@ def cancel(unit: Unit, upload_id: int) -> JobView:
     return get(unit, upload_id)
 
 
+def release(unit: Unit, upload_id: int) -> JobView:
+    """Lets a job that the brake holds make its mass change; who did it stands in its message and options (PUSH-67).
+
+    Raises ``NOT_FOUND``; ``STATE_CONFLICT`` naming the state of a job that is not held, or when a later call has made
+    the interests complete or empty: its list is the newer one.
+    """
+    unit.actor.require("import")
+    row = _row(unit, upload_id)
+    state = rules.next_state(row.state, rules.RELEASE)
+    interests = {name.casefold() for name in row.options["interests"]}
+    for options in stored.later(unit.connection, unit.brand_id, upload_id, row.integration_id, (REMOVE, REPLACE_ALL)):
+        if not options["dryRun"] and interests & {name.casefold() for name in options["interests"]}:
+            raise GatewayError("STATE_CONFLICT", "A later import has changed these interests. Cancel this one and send "
+                                                 "the complete list again.", field="state")
+    return _go_on(unit, row, state, "released")
+
+
+def resume(unit: Unit, upload_id: int) -> JobView:
+    """Lets a job that failed go on from its checkpoint: an operator's act, once the cause is mended (PUSH-71).
+
+    Raises ``NOT_FOUND``; ``STATE_CONFLICT`` naming the state of a job that did not fail.
+    """
+    unit.actor.require("import")
+    row = _row(unit, upload_id)
+    return _go_on(unit, row, rules.next_state(row.state, rules.RESUME), "resumed")
+
+
+def _go_on(unit: Unit, row: Any, state: str, word: str) -> JobView:
+    options = {name: value for name, value in row.options.items() if name != "told"}  # its end is news again
+    act = {"by": unit.actor.label, "at": instant(unit.now), "requestId": unit.actor.request_id}
+    message = f"{row.message or ''} {word.capitalize()} by {unit.actor.label}.".strip()
+    values = {"state": state, "options": {**options, word: act}, "attempts": 0, "message": message,
+              "lease_owner": None, "lease_until": None}
+    if not stored.set_state(unit.connection, unit.brand_id, row.id, row.state, values):
+        raise GatewayError("STATE_CONFLICT", "The import has just changed its state; look again.", field="state")
+    event(log, f"import {word}", brand=unit.brand_id, upload=row.id, by=unit.actor.label)
+    unit.ring("run_import", unit.brand_id, row.id)
+    return get(unit, row.id)
+
+
+def rejects(unit: Unit, upload_id: int) -> Rejects:
+    """The failed rows of a job that has ended, as a file that is kept 30 days (PUSH-33).
+
+    Raises ``NOT_FOUND``, also when no row failed or the file is gone, and ``STATE_CONFLICT`` before the end.
+    """
+    row = _row(unit, upload_id)
+    if row.finished_at is None:
+        raise GatewayError("STATE_CONFLICT", f"The import is {row.state}; its rejected rows come with its end. Until "
+                                             "then they can be read as errors.", field="state")
+    if row.rejects_name is None:
+        raise GatewayError("NOT_FOUND", "There is no file of rejected rows: none failed, it was removed after 30 days, "
+                                        "or the import was cancelled.")
+    request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
+    return rejected.open_file(unit.settings.spool_dir, row, request)
+
+
 def due(gateway: Gateway) -> list[tuple[int, int]]:
     """(brand, job) of what waits or lost its worker: what the sweep rings for."""
     with gateway.reading(system_actor(0)) as unit:
@@ -118,8 +193,12 @@ def due(gateway: Gateway) -> list[tuple[int, int]]:
 
 
 def tidy(gateway: Gateway) -> int:
-    """Removes files that no job wants: of cancelled jobs, and of requests that died; answers how many."""
-    with gateway.reading(system_actor(0)) as unit:
+    """Removes files that no job wants: of cancelled jobs, of requests that died, and rejected rows after 30 days.
+
+    Answers how many.
+    """
+    with gateway.unit(system_actor(0)) as unit:
+        stored.forget_rejects(unit.connection, unit.now - rejected.KEPT)
         wanted = stored.spool_names(unit.connection)
     return spool.tidy(gateway.settings.spool_dir, wanted, ORPHAN_AGE_S)
 
@@ -151,10 +230,11 @@ def _written(unit: Unit, request: UploadRequest) -> dict[str, Any]:
     return {**imports.options_as_json(request.options), "integration": request.options.integration,
             "charset": request.charset, "delimiter": request.delimiter, "columns": list(request.columns),
             "quoted": request.quoted, "mapping": request.mapping, "mapped": dict(request.mapped),
-            "scopes": sorted(unit.actor.scopes)}
+            "notify": list(request.options.notify), "scopes": sorted(unit.actor.scopes)}
 
 
 def _view(row: Any) -> JobView:
     request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
     return JobView(row.id, row.state, request.options, Counters(**row.counters), row.rows_done, row.bytes_done,
-                   row.queued_at, row.started_at, row.finished_at, row.message)
+                   row.queued_at, row.started_at, row.finished_at, row.message, size_bytes=row.size_bytes,
+                   has_rejects=row.rejects_name is not None)

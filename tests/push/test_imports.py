@@ -16,7 +16,7 @@ def send(call, data=CSV, content_type="text/csv", **options):
 
 def spooled(door):
     folder = door.gateway.settings.spool_dir
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in folder.iterdir() if path.suffix != ".rejects"] if folder.is_dir() else []
 
 
 def test_from_acceptance_to_the_errors(call, door):
@@ -78,7 +78,7 @@ def test_formats_end_in_the_same_state(call, door, data, content_type, options, 
     ("text/csv", "/imports", {"Content-Encoding": "br"}, 415, "UNSUPPORTED_MEDIA_TYPE"),
     ("text/csv", "/imports", {"Content-Encoding": "gzip"}, 400, "MALFORMED_REQUEST"),
     ("text/csv", "/imports?mode=Remove", {}, 400, "INVALID_REQUEST"),
-    ("text/csv", "/imports?mapping=mine", {}, 400, "INVALID_REQUEST"),
+    ("text/csv", "/imports?mapping=mine&columns=email", {}, 400, "INVALID_REQUEST"),
     ("text/csv", "/imports?delimiter=;;", {}, 400, "INVALID_REQUEST"),
     ("text/csv", "/imports?source=a%00b", {}, 400, "INVALID_CHARACTER"),
     ("application/x-ndjson", "/imports?delimiter=;", {}, 400, "INVALID_REQUEST")])
@@ -153,8 +153,64 @@ def test_another_brands_job(call, other):
     assert call.get(f"/imports/{job}").json["state"] == "queued"
 
 
-def test_release_is_not_there_yet(call):
-    """What comes later is absent."""
-    job = send(call).json["jobId"]
-    assert call.post(f"/imports/{job}/release").status_code == 404
-    assert call.get(f"/imports/{job}/rejects").status_code == 404
+def test_release(call, door):
+    """PUSH-34, PUSH-67: a held ReplaceAll is released, once, by scope import; the answer says who did it."""
+    people = [f"{n},p{n}@example.org" for n in range(30)]
+    path = "/imports?mode=ReplaceAll&interest=News"
+    send(call, "\n".join(["remoteId,email", *people]), path=path)
+    door.work()
+    held = send(call, "\n".join(["remoteId,email", *people[:10]]), path=path).json["jobId"]
+    door.work()
+    assert call.get(f"/imports/{held}").json["state"] == "held"
+    assert door.caller("report").post(f"/imports/{held}/release").status_code == 403
+    assert door.caller(brand_id=2).post(f"/imports/{held}/release").status_code == 404
+    answer = call.post(f"/imports/{held}/release")
+    assert (answer.status_code, answer.json["state"]) == (200, "running")
+    assert "Released by key:" in answer.json["message"]
+    assert call.post(f"/imports/{held}/release").status_code == 409
+    door.work()
+    assert call.get(f"/imports/{held}").json["state"] == "finished"
+    door.world.clock.advance(seconds=1)
+    assert call.get("/interests?name=News").json["items"][0]["members"] == 10
+
+
+def fetch_rejects(door, call, job, **headers):
+    """As any client of HTTP would: the answer is a file, not JSON."""
+    return door.app.test_client().get(f"/imports/{job}/rejects", headers={"X-Api-Key": call.key, **headers})
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_rejects(call, other, door, packed):
+    """PUSH-33: the failed rows in the format sent, with why; packed for whoever takes it; one brand's alone."""
+    data = gzip.compress(CSV.encode()) if packed else CSV
+    headers = {"Content-Encoding": "gzip"} if packed else {}
+    job = send(call, data, headers=headers).json["jobId"]
+    assert fetch_rejects(door, call, job).json["code"] == "STATE_CONFLICT"
+    door.work()
+    assert call.get(f"/imports/{job}").json["rejectsUrl"] == f"/push/v1/imports/{job}/rejects"
+    answer = fetch_rejects(door, call, job)
+    assert (answer.status_code, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8")
+    assert answer.headers["Content-Disposition"] == f'attachment; filename="rejects-{job[2:]}.csv"'
+    header, row, rest = answer.data.decode("utf-8-sig").split("\r\n")
+    assert (header, rest) == ("errorCode,errorField,errorMessage,remoteId,email,FirstName", "")
+    assert row.startswith("INVALID_EMAIL,email,") and row.endswith(",K-2,nobody,Bo")
+    again = fetch_rejects(door, call, job, **{"Accept-Encoding": "gzip"})
+    assert again.headers.get("Content-Encoding") == ("gzip" if packed else None)
+    assert (gzip.decompress(again.data) if packed else again.data) == answer.data
+    assert fetch_rejects(door, other, job).json["code"] == "NOT_FOUND"
+
+
+def test_no_rejects(call, door):
+    """PUSH-33: a job of which no row failed has no such file."""
+    job = send(call, "email\nann@example.org\n").json["jobId"]
+    door.work()
+    assert "rejectsUrl" not in call.get(f"/imports/{job}").json
+    assert fetch_rejects(door, call, job).json["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(("query", "code"), [
+    ("notify=nobody", "INVALID_EMAIL"), ("&".join(f"notify=a{n}@example.org" for n in range(11)), "LIMIT_EXCEEDED")])
+def test_notify_is_checked(call, door, query, code):
+    """PUSH-50: what nobody can be told at makes no job."""
+    assert send(call, path=f"/imports?{query}").json["code"] == code
+    assert door.count("upload") == 0

@@ -38,7 +38,7 @@ upload = Table(
     Column("lease_until", Instant),
     Column("lease_owner", String(64)),
     Column("message", Text),
-    Column("notified_at", Instant),  # when the mail about its end went out (PUSH-50)
+    Column("notified_at", Instant),  # when everybody was told of its end; at once where there is nobody (PUSH-50)
     Column("rejects_name", String(100)),  # the failed rows, a file below <data>/spool (PUSH-33)
     Column("request_id", String(64)),
     Column("queued_at", Instant, nullable=False),
@@ -47,6 +47,8 @@ upload = Table(
     Index("ix_upload_brand_id", "brand_id", "id"),
     Index("ix_upload_unfinished", "state", sqlite_where=text("finished_at IS NULL"),
           postgresql_where=text("finished_at IS NULL")),
+    Index("ix_upload_untold", "id", sqlite_where=text("notified_at IS NULL AND sha256 IS NOT NULL"),
+          postgresql_where=text("notified_at IS NULL AND sha256 IS NOT NULL")),
     sqlite_autoincrement=True,
 )
 

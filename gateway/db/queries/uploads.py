@@ -15,9 +15,22 @@ from gateway.db.models.imports import decision, upload
 from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import FAILED as ROW_FAILED
-from gateway.domain.upload import QUEUED, RUNNING, JobFilter, RowError
+from gateway.domain.upload import (
+    CANCELLED,
+    FAILED,
+    FINISHED,
+    FINISHED_WITH_ERRORS,
+    HELD,
+    QUEUED,
+    REJECTED,
+    RUNNING,
+    JobFilter,
+    RowError,
+)
 
 _OPEN = (QUEUED, RUNNING)
+_TOLD = (HELD, FAILED, REJECTED, FINISHED, FINISHED_WITH_ERRORS)
+_BEGUN = (RUNNING, HELD, FAILED, CANCELLED, FINISHED, FINISHED_WITH_ERRORS)
 _BULK = upload.c.sha256.is_not(None)  # a synchronous call has an upload row too, but no file
 
 
@@ -80,6 +93,22 @@ def row_errors(connection: Connection, brand_id: int, upload_id: int, window: Wi
                      row.field, row.message) for row in rows]
 
 
+def failed_rows(connection: Connection, brand_id: int, upload_id: int, after: int, limit: int) -> Sequence[sa.Row]:
+    """Row number, code, field and message of failed rows behind row ``after``, in the order of the file."""
+    t = decision.c
+    return connection.execute(sa.select(t.row_number, t.code, t.field, t.message).where(
+        t.upload_id == upload_id, t.row_number > after, t.brand_id == brand_id, t.status == ROW_FAILED)
+        .order_by(t.row_number).limit(limit)).all()
+
+
+def later(connection: Connection, brand_id: int, upload_id: int, integration_id: int,
+          modes: Sequence[str]) -> list[dict[str, Any]]:
+    """The options of this integration's uploads after this one in such a mode, calls as well as files."""
+    return list(connection.execute(sa.select(upload.c.options).where(
+        upload.c.brand_id == brand_id, upload.c.integration_id == integration_id, upload.c.id > upload_id,
+        upload.c.state.in_(_BEGUN), upload.c.options["mode"].as_string().in_(modes)).order_by(upload.c.id)).scalars())
+
+
 def claim(connection: Connection, brand_id: int, upload_id: int, owner: str, now: dt.datetime,
           until: dt.datetime) -> sa.Row | None:
     """Takes the import for one worker until ``until``, or answers None.
@@ -131,10 +160,44 @@ def next_open(connection: Connection, brand_id: int, integration_id: int) -> int
         upload.c.integration_id == integration_id)).scalar()
 
 
+def untold(connection: Connection, now: dt.datetime, since: dt.datetime) -> list[tuple[int, int]]:
+    """(brand, id) of imports that have ended or wait for a person, of which somebody is still to be told."""
+    t = upload.c
+    rows = connection.execute(sa.select(t.brand_id, t.id).where(
+        *_untold(now), sa.func.coalesce(t.finished_at, t.started_at) > since).order_by(t.id))
+    return [(row.brand_id, row.id) for row in rows]
+
+
+def claim_notice(connection: Connection, brand_id: int, upload_id: int, owner: str, now: dt.datetime,
+                 until: dt.datetime) -> sa.Row | None:
+    """Takes an import's notices for one worker until ``until``; None when there is nobody to tell, or another tells."""
+    return connection.execute(
+        sa.update(upload).where(upload.c.id == upload_id, upload.c.brand_id == brand_id, *_untold(now))
+        .values(lease_owner=owner, lease_until=until).returning(*upload.c)).one_or_none()
+
+
+def note_told(connection: Connection, brand_id: int, upload_id: int, owner: str, values: Mapping[str, Any]) -> None:
+    """Stores what came of the notices, unless the import has gone on meanwhile."""
+    connection.execute(sa.update(upload).where(
+        upload.c.id == upload_id, upload.c.brand_id == brand_id, upload.c.state.in_(_TOLD),
+        upload.c.lease_owner == owner).values(**values))
+
+
 def spool_names(connection: Connection) -> set[str]:
-    """The files of all imports that have not ended for good."""
-    return set(connection.execute(sa.select(upload.c.spool_name).where(
-        upload.c.finished_at.is_(None), upload.c.spool_name.is_not(None))).scalars())
+    """The files of all imports that have not ended for good, and all files of rejected rows that a job names."""
+    bodies = sa.select(upload.c.spool_name).where(upload.c.finished_at.is_(None), upload.c.spool_name.is_not(None))
+    rejects = sa.select(upload.c.rejects_name).where(upload.c.rejects_name.is_not(None))
+    return set(connection.execute(bodies.union_all(rejects)).scalars())
+
+
+def forget_rejects(connection: Connection, ended_before: dt.datetime) -> int:
+    """Lets go of the rejected rows of imports that ended before; answers how many."""
+    return connection.execute(sa.update(upload).where(
+        upload.c.rejects_name.is_not(None), upload.c.finished_at < ended_before).values(rejects_name=None)).rowcount
+
+
+def _untold(now: dt.datetime) -> tuple[sa.ColumnElement[bool], ...]:
+    return upload.c.notified_at.is_(None), _BULK, upload.c.state.in_(_TOLD), _free(now)
 
 
 def _free(now: dt.datetime) -> sa.ColumnElement[bool]:

@@ -12,10 +12,12 @@ JOB = Thing(
     "Job",
     {"jobId": Id(prefix=JOB_PREFIX), "state": Word(STATES, "see PUSH-65..71"), "mode": Word(MODES), "dryRun": Flag(),
      **COUNTS, "byCode": Named(Number(), "failed and skipped rows by code"),
-     "warnings": Named(Number(), "warnings by code"), "rowsDone": Number(), "bytesDone": Number(),
+     "warnings": Named(Number(), "warnings by code"), "rowsDone": Number(),
+     "bytesDone": Number("bytes of the file that are done"), "bytesTotal": Number("bytes of the file, as it was sent"),
      "queuedAt": Instant(), "errorsUrl": Text(), "replayed": Flag()},
     {"startedAt": Instant(), "finishedAt": Instant("there when the job has ended"),
-     "message": Text("why it was rejected or failed")},
+     "message": Text("why it was rejected, held or failed; who released it"),
+     "rejectsUrl": Text("where the failed rows can be fetched as a file, once the job has ended")},
     "A bulk import.")
 JOB_PAGE = page_of(JOB)
 

@@ -42,6 +42,7 @@ def _extend() -> None:
     op.create_index("ix_membership_until", "membership", ["brand_id", "until", "id"], **_partial("until IS NOT NULL"))
     op.add_column("upload", sa.Column("notified_at", INSTANT))
     op.add_column("upload", sa.Column("rejects_name", sa.String(100)))
+    op.create_index("ix_upload_untold", "upload", ["id"], **_partial("notified_at IS NULL AND sha256 IS NOT NULL"))
 
 
 def _add_imports() -> None:

@@ -1,0 +1,157 @@
+"""How import jobs end: released from the brake, resumed by an operator, with a file of rejected rows."""
+
+import gzip
+import json
+
+import pytest
+
+from gateway.domain.records import ImportOptions, SubscriberRecord
+from gateway.domain.upload import JSON, NDJSON, XML
+from gateway.errors import GatewayError
+from gateway.formats import inline
+from gateway.services import imports, rejects, uploadruns, uploads
+from tests.services.test_uploads import accept, look, members, replace_all, run
+from tests.support.world import World
+
+
+@pytest.fixture
+def world(database_url, tmp_path):
+    with World(database_url, data_dir=tmp_path / "data", brands=(1, 2)) as made:
+        yield made
+
+
+def act(world, what, upload_id, **actor):
+    with world.unit(world.key_actor(**actor)) as unit:
+        return what(unit, upload_id)
+
+
+def refusal(world, what, upload_id, **actor):
+    with pytest.raises(GatewayError) as refused:
+        act(world, what, upload_id, **actor)
+    return refused.value
+
+
+def held(world):
+    run(world, replace_all(world, 30))
+    view = run(world, replace_all(world, 10))
+    assert (view.state, members(world)) == ("held", 30)
+    return view
+
+
+def test_release(world):
+    """PUSH-67, ID-70: the mass change is made, once; who released it is on record."""
+    view = held(world)
+    assert refusal(world, uploads.release, view.upload_id, scopes=("report",)).code == "NOT_ALLOWED"
+    assert refusal(world, uploads.release, view.upload_id, brand_id=2).code == "NOT_FOUND"
+    released = act(world, uploads.release, view.upload_id)
+    assert (released.state, uploads.due(world.gateway)) == ("running", [(1, view.upload_id)])
+    assert "Released by key:1." in released.message
+    assert "running" in refusal(world, uploads.release, view.upload_id).message
+    view = run(world, view)
+    assert (view.state, view.counters.received, members(world)) == ("finished", 10, 10)
+    assert refusal(world, uploads.release, view.upload_id).code == "STATE_CONFLICT"
+
+
+def test_release_of_an_older_list_is_refused(world):
+    """PUSH-67: a list that came later is the newer one."""
+    view = held(world)
+    run(world, replace_all(world, 29))
+    assert "later import" in refusal(world, uploads.release, view.upload_id).message
+    assert (look(world, view.upload_id).state, members(world)) == ("held", 29)
+
+
+def test_resume_after_failure(world, monkeypatch):
+    """PUSH-71: it goes on from its checkpoint, with as many tries as a new one."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 1)
+    view = accept(world)
+    run(world, view, stopping=lambda: True)
+    real, broken = imports.apply_chunk, [True]
+
+    def apply_chunk(*args, **options):
+        if broken[0]:
+            raise RuntimeError("ours")
+        return real(*args, **options)
+
+    monkeypatch.setattr(imports, "apply_chunk", apply_chunk)
+    assert refusal(world, uploads.resume, view.upload_id).code == "STATE_CONFLICT"
+    for _ in range(uploadruns.MAX_ATTEMPTS):
+        with pytest.raises(RuntimeError):
+            run(world, view)
+    assert run(world, view).state == "failed"
+    broken[0] = False
+    assert act(world, uploads.resume, view.upload_id).state == "running"
+    view = run(world, view)
+    assert (view.state, view.rows_done, view.counters.created) == ("finished_with_errors", 3, 2)
+
+
+SENT = {
+    "text/csv": "email\nann@example.org\nnobody\ncy@example.org\nnot me\n",
+    NDJSON: '{"email": "ann@example.org"}\n{"email": "nobody"}\n{"email": "cy@example.org"}\n{"email": "not me"}\n',
+    JSON: '[{"email": "ann@example.org"}, {"email": "nobody"}, {"email": "cy@example.org"}, {"email": "not me"}]',
+    XML: "<a>" + "".join(f"<subscriber><email>{each}</email></subscriber>" for each in (
+        "ann@example.org", "nobody", "cy@example.org", "not me")) + "</a>",
+}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("media_type", SENT)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_rejects_are_built_and_go_back(world, monkeypatch, media_type, packed, dry_run):
+    """PUSH-33: in the format sent; corrected and sent again they are taken without a warning."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 1)
+    monkeypatch.setattr(rejects, "PAGE_ROWS", 1)
+    text = SENT[media_type].encode()
+    view = accept(world, gzip.compress(text) if packed else text, media_type=media_type, gzip=packed,
+                  options=ImportOptions(dry_run=dry_run))
+    while view.state in ("queued", "running"):
+        view = run(world, view, stopping=lambda: True)
+    assert (view.counters.created, view.counters.failed, view.has_rejects) == (2, 2, True)
+    found = act(world, uploads.rejects, view.upload_id)
+    data = b"".join(found.blocks)
+    data = gzip.decompress(data) if packed else data
+    assert (found.packed, data.count(b"INVALID_EMAIL")) == (packed, 2)
+    corrected = data.replace(b"nobody", b"nobody@example.org").replace(b"not me", b"me@example.org")
+    view = run(world, accept(world, corrected, media_type=media_type))
+    assert (view.state, view.counters.created, view.counters.warnings) == ("finished", 2, {})
+    assert not view.has_rejects
+
+
+def test_rejects_are_kept_30_days(world, monkeypatch):
+    """PUSH-33: then file and name go; a foreign brand never sees them."""
+    monkeypatch.setattr(uploads, "ORPHAN_AGE_S", -1.0)
+    view = run(world, accept(world))
+    assert refusal(world, uploads.rejects, view.upload_id, brand_id=2).code == "NOT_FOUND"
+    world.clock.advance(seconds=30 * 86400)
+    assert uploads.tidy(world.gateway) == 0
+    assert act(world, uploads.rejects, view.upload_id).file_name == f"rejects-{view.upload_id}.csv"
+    world.clock.advance(seconds=1)
+    assert uploads.tidy(world.gateway) == 1
+    assert refusal(world, uploads.rejects, view.upload_id).code == "NOT_FOUND"
+    assert list(world.settings.spool_dir.iterdir()) == []
+
+
+def test_rejects_without_room_wait(world, monkeypatch):
+    """PUSH-33, PUSH-63: no room for them is no end of the job; it ends when there is."""
+    view = accept(world)
+
+    def full(*_args, **_options):
+        raise GatewayError("UNAVAILABLE")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rejects, "build", full)
+        for _ in range(uploadruns.MAX_ATTEMPTS + 3):
+            with pytest.raises(GatewayError):
+                run(world, view)
+    view = run(world, view)
+    assert (view.state, view.rows_done, view.has_rejects) == ("finished_with_errors", 3, True)
+
+
+def test_rejects_of_soap_records_are_lines_of_json(world):
+    """SOAP-41: what came as elements of a call goes as NDJSON."""
+    lines = b"".join(map(inline.write, (SubscriberRecord("1", "ann@example.org"), SubscriberRecord(
+        "2", "nobody", {"City": None, "Title": "Dr"}, ("News",)))))
+    view = run(world, accept(world, lines, media_type=inline.MEDIA_TYPE))
+    found = act(world, uploads.rejects, view.upload_id)
+    row = json.loads(b"".join(found.blocks))
+    assert (found.media_type, row["remoteId"], row["fields"], row["interests"]) == (
+        NDJSON, "2", {"City": None, "Title": "Dr"}, {"add": ["News"], "remove": []})
