@@ -1,5 +1,6 @@
 """Does the schema that the migrations make fit the tables that the code uses, on both databases?"""
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
@@ -7,7 +8,13 @@ from gateway.db import migrate
 from gateway.db.engine import begin, create_engine, read
 from gateway.db.models import metadata
 from gateway.db.queries import fields
+from gateway.domain.accounts import ROLE_SCOPES, Actor
 from gateway.domain.fields import STANDARD_FIELDS
+from gateway.domain.records import Identifier, ImportOptions, SubscriberRecord
+from gateway.services import erasure, imports, interests, onetomany, reporting, subscribers
+from tests.db import first_schema
+from tests.db.first_schema import ANN, BOB, EVE
+from tests.support.world import World
 
 
 def test_migrations_make_exactly_the_tables_of_the_code(engine):
@@ -61,3 +68,68 @@ def test_sqlite_keeps_its_promises(sqlite_url):
                    for name in ("journal_mode", "synchronous", "foreign_keys")}
     engine.dispose()
     assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
+
+
+@pytest.fixture
+def first(request, tmp_path):
+    """The URL of a database of revision 0001 in use; once on each engine."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path}/first.db"
+    else:
+        cluster = request.getfixturevalue("postgres_cluster")
+        url = cluster.create("gateway_first")
+        request.addfinalizer(lambda: cluster.drop("gateway_first"))
+    engine = create_engine(url)
+    migrate.upgrade(engine, "0001")
+    with begin(engine) as connection:
+        first_schema.fill(connection)
+    engine.dispose()
+    return url
+
+
+both = pytest.mark.parametrize("first", ["sqlite", "postgresql"], indirect=True)
+
+
+@both
+def test_an_installation_in_use_keeps_every_row(first):
+    """From 0001 to the newest: every row of every table is there and says what it said."""
+    engine = create_engine(first)
+    with read(engine) as connection:
+        before = first_schema.read_all(connection)
+        columns = {name: list(table.c.keys()) for name, table in first_schema.tables_of(connection).tables.items()}
+    empty = {name for name, rows in before.items() if not rows}
+    assert empty == set(), "the test must fill every table of 0001"
+    migrate.upgrade(engine)
+    with read(engine) as connection:
+        after = first_schema.read_all(connection, columns)
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+    engine.dispose()
+    del before["alembic_version"]
+    lost = {name: [row for row in rows if row not in after[name]] for name, rows in before.items()}
+    assert {name: rows for name, rows in lost.items() if rows} == {}
+    assert [name for name, rows in before.items() if len(after[name]) != len(rows)] in ([], ["field"])  # new fields
+
+
+@both
+def test_an_installation_in_use_goes_on_working(first, tmp_path):
+    """After the upgrade: show, adopt, update, report, One-to-Many, erase, in the rows of the old version."""
+    with World(first, data_dir=tmp_path, brands=()) as world:
+        admin = Actor(7, "user:apiuser", "soap", ROLE_SCOPES["admin"], 2, "ams", "r-1")
+        with world.unit(admin) as unit:
+            ann, bob, eve = imports.import_records(unit, [
+                SubscriberRecord("M-2", ANN, {"City": "Bergen"}, ("News",)), SubscriberRecord("M-1", BOB),
+                SubscriberRecord("M-3", EVE)], ImportOptions()).outcomes
+        assert [(o.status, o.subscriber_id, o.rule) for o in (ann, bob)] == [("adopted", 11, "ID-12"),
+                                                                           ("unchanged", 12, "ID-10")]
+        assert eve.status == "created" and eve.subscriber_id > 13
+        with world.unit(admin) as unit:
+            assert subscribers.get(unit, Identifier(subscriber_id=13)).merged_into == 12
+            assert subscribers.get(unit, Identifier(remote_id="M-1")).blocked_by == ("opt_out", "remote_flag")
+            assert interests.get(unit, 1).members == 1
+            assert reporting.report(unit, instance_id=1).delivered == 1
+            seen = onetomany.preview(unit)
+        assert onetomany.switch_on(world.gateway, admin, seen.fingerprint).counters["mains"] == 3
+        with world.unit(admin) as unit:
+            view = erasure.erase(unit, Identifier(email=BOB), confirmed=True, close_writebacks=True)
+        assert (view.subscriber_id, view.merged_ids) == (12, (13,))
