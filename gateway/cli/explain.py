@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from gateway import app
-from gateway.cli.common import Commands, operator
+from gateway.cli.common import Commands, operator, positive
 from gateway.clock import instant
 from gateway.domain.explained import facts, lines
 from gateway.domain.records import Identifier
@@ -20,11 +20,11 @@ def declare(commands: Commands) -> None:
     whom = made.add_mutually_exclusive_group(required=True)
     whom.add_argument("--email", metavar="ADDRESS")
     whom.add_argument("--remote-id", metavar="ID", help="of --integration, else of any")
-    whom.add_argument("--subscriber", type=int, metavar="ID", help="our id, a merged record's too")
+    whom.add_argument("--subscriber", type=_id, metavar="ID", help="our id, a merged record's too")
     made.add_argument("--integration", metavar="NAME", help="whose remote ID it is")
     what: Any = made.add_mutually_exclusive_group()
-    what.add_argument("--mailing-instance", type=int, metavar="ID", help="did this publication reach the person")
-    what.add_argument("--mailing", type=int, metavar="ID", help="would this mailing reach the person now")
+    what.add_argument("--mailing-instance", type=_id, metavar="ID", help="did this publication reach the person")
+    what.add_argument("--mailing", type=_id, metavar="ID", help="would this mailing reach the person now")
 
 
 def _explain(args: argparse.Namespace) -> int:
@@ -36,3 +36,11 @@ def _explain(args: argparse.Namespace) -> int:
                                      integration=args.integration)
     print(json.dumps(facts(answer, instant), ensure_ascii=False) if args.json else "\n".join(lines(answer)))
     return 0
+
+
+def _id(text: str) -> int:
+    """An id of ours; a larger number than the store can hold is nobody's."""
+    number = positive(text)
+    if number >= 2**63:
+        raise argparse.ArgumentTypeError("not an id")
+    return number

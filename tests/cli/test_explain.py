@@ -67,3 +67,4 @@ def test_another_brand_and_nobody(place):
                  ("--brand", "9999", "--email", "a@example.org", "--mailing-instance", "9"),
                  ("--brand", "9998", "--subscriber", "1")):
         assert place.ask("explain", *more, code=1)["error"]["code"] == "NOT_FOUND"
+    place.run("explain", "--brand", "9999", "--subscriber", str(2**63), code=2)
