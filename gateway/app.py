@@ -23,7 +23,18 @@ from gateway.errors import GatewayError, SettingsError
 from gateway.public.app import make_app as make_public
 from gateway.push.app import make_app as make_push
 from gateway.push.compatible.app import make_app as make_compatible
-from gateway.services import accounts, explain, fileimport, health, integrations, sync
+from gateway.services import (
+    accounts,
+    brandsettings,
+    erasure,
+    explain,
+    fileimport,
+    health,
+    integrations,
+    merges,
+    onetomany,
+    sync,
+)
 from gateway.services.gateway import Gateway
 from gateway.services.jobs import JobStore
 from gateway.services.ratelimits import Rates
@@ -35,8 +46,8 @@ from gateway.worker.broker import is_stopping, make_broker
 from gateway.worker.doorbell import BrokerDoorbell
 from gateway.worker.engine import DEFAULT_CONCURRENCY, BackgroundWork
 
-__all__ = ["accounts", "build", "contract", "explain", "fileimport", "health", "initialise", "integrations",
-           "open_gateway", "run_worker", "serve", "sync", "wsgi"]
+__all__ = ["accounts", "brandsettings", "build", "contract", "erasure", "explain", "fileimport", "health", "initialise",
+           "integrations", "merges", "onetomany", "open_gateway", "run_worker", "serve", "sync", "wsgi"]
 
 logger = logging.getLogger("gateway")
 WsgiApp = Callable[..., Iterable[bytes]]

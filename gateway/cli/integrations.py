@@ -10,16 +10,22 @@ from pathlib import Path
 
 from gateway import app
 from gateway.cli.common import Commands, operator, say
+from gateway.domain.integration import IDENTITIES
 from gateway.errors import GatewayError
 
 
 def declare(commands: Commands) -> None:
     """Declares ``gateway integration`` and ``gateway sync``."""
-    made = commands.group("integration", "Bridges to an AMS.").add("add", _add, "Add a bridge.", branded=True,
-                                                                   takes_settings=False)
+    group = commands.group("integration", "Bridges to an AMS.")
+    made = group.add("add", _add, "Add a bridge.", branded=True, takes_settings=False)
     made.add_argument("--name", required=True)
     made.add_argument("--kind", required=True, metavar="KIND", help="sql, or api for a system that only calls us")
     # the contract calls the bridge's file --config; the settings file is then given before the command
+    made.add_argument("--config", type=Path, dest="bridge_config", metavar="FILE", help="the bridge as JSON")
+    made = group.add("set", _set, "Change a bridge.", branded=True, takes_settings=False)
+    made.add_argument("--name", required=True)
+    made.add_argument("--identity", choices=IDENTITIES,
+                      help="how its records are known: by remote ID and address, or by the remote ID alone")
     made.add_argument("--config", type=Path, dest="bridge_config", metavar="FILE", help="the bridge as JSON")
     made = commands.add("sync", _sync, "Sync an integration now.", branded=True)
     made.add_argument("--integration", required=True, metavar="NAME")
@@ -34,6 +40,20 @@ def _add(args: argparse.Namespace) -> int:
         app.accounts.require_brand(unit)
         integration_id = app.integrations.add(unit, args.name, args.kind, config)
     return say(args, {"id": integration_id, "name": args.name}, f"Integration {args.name} ({args.kind}) added.")
+
+
+def _set(args: argparse.Namespace) -> int:
+    if args.identity is None and args.bridge_config is None:
+        raise GatewayError("INVALID_REQUEST", "Say what to change: --identity, --config, or both.")
+    config = None if args.bridge_config is None else _bridge_config(args.bridge_config)
+    with closing(app.open_gateway(args.config)) as gateway, gateway.unit(operator(args)) as unit:
+        app.accounts.require_brand(unit)
+        integration_id = app.integrations.get_by_name(unit, args.name).integration_id
+        if args.identity is not None:
+            app.integrations.set_identity(unit, integration_id, args.identity)
+        if config is not None:
+            app.integrations.reconfigure(unit, integration_id, config)
+    return say(args, {"id": integration_id, "name": args.name}, f"Integration {args.name} changed.")
 
 
 def _bridge_config(path: Path) -> dict[str, object]:

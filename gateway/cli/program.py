@@ -8,11 +8,11 @@ import sys
 from collections.abc import Sequence
 
 from gateway import log
-from gateway.cli import accounts, explain, imports, integrations, processes
+from gateway.cli import accounts, explain, identity, imports, integrations, processes
 from gateway.cli.common import Command, Commands
 from gateway.errors import GatewayError, SettingsError
 
-NOUNS = (processes, accounts, integrations, imports, explain)
+NOUNS = (processes, accounts, integrations, imports, identity, explain)
 """The modules that declare commands, in the order in which the help lists them."""
 
 

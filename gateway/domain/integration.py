@@ -10,6 +10,7 @@ API = "api"
 
 
 STANDARD, IMIS_LEGACY = "standard", "imis_legacy"
+IDENTITIES = (STANDARD, IMIS_LEGACY)
 """How an integration's records are known: by remote ID and address as they come, or by the iMIS ID alone (ID-3)."""
 
 IMIS_ID = "iMIS ID"

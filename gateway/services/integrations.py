@@ -9,9 +9,10 @@ from gateway.bridges import registry
 from gateway.bridges.port import Bridge
 from gateway.db.queries import accounts as accounts_queries
 from gateway.db.queries import integrations as queries
+from gateway.db.queries import locks
 from gateway.db.unit import Unit
 from gateway.domain.accounts import system_actor
-from gateway.domain.integration import API, IntegrationView
+from gateway.domain.integration import API, IDENTITIES, IntegrationView
 from gateway.errors import GatewayError
 from gateway.services.accounts import require_brand, unknown_integration
 from gateway.services.gateway import Gateway
@@ -52,6 +53,20 @@ def reconfigure(unit: Unit, integration_id: int, config: Mapping[str, object]) -
     _require_bridge(found)
     queries.set_config(unit.connection, unit.brand_id, integration_id, _seal(unit, found.kind, config))
     unit.ring("run_writebacks", unit.brand_id, integration_id)
+
+
+def set_identity(unit: Unit, integration_id: int, identity: str) -> None:
+    """Says how records of this integration are known: ``standard``, or ``imis_legacy``, by the remote ID alone (ID-3).
+
+    What is stored stays as it is; records resolve so from the next chunk on. Raises ``NOT_ALLOWED`` (administrators
+    only), ``NOT_FOUND``, ``INVALID_VALUE``.
+    """
+    unit.actor.require("admin")
+    if identity not in IDENTITIES:
+        raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(IDENTITIES)}.", field="identity")
+    locks.lock_brand(unit.connection, unit.brand_id)
+    get(unit, integration_id)
+    queries.set_identity(unit.connection, unit.brand_id, integration_id, identity)
 
 
 def get(unit: Unit, integration_id: int) -> IntegrationView:

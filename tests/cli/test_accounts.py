@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
-import os
 import stat
 
 import pytest
 
-from gateway import cli
 from tests.support.installation import PASSWORD, Installation
 
 
@@ -19,37 +15,6 @@ def place(tmp_path):
     """An installation that nobody has touched; commands run as processes."""
     with Installation(tmp_path / "a folder") as made:
         yield made
-
-
-@pytest.fixture
-def typed(tmp_path, monkeypatch, capsys):
-    """Runs commands in this process, which is quick: answers exit code, standard output and standard error."""
-    monkeypatch.chdir(tmp_path)
-    for name in [name for name in os.environ if name.startswith("GATEWAY_")]:
-        monkeypatch.delenv(name)
-
-    def run(*arguments, stdin=""):
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        try:
-            code = cli.main(arguments)
-        except SystemExit as left:
-            code = left.code
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        return code, said.out, said.err
-
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    yield run
-    root.handlers[:], root.level = before
-
-
-@pytest.fixture
-def branded(typed):
-    """The same with brand 9999."""
-    assert typed("init")[0] == 0
-    assert typed("brand", "add", "--id", "9999", "--name", "Test Brand")[0] == 0
-    return typed
 
 
 def test_init_makes_database_and_key_and_may_be_repeated(place):

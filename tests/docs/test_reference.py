@@ -65,7 +65,7 @@ def test_every_command_and_option_is_described(monkeypatch):
     with pytest.raises(ZeroDivisionError):
         cli.main([])
     commands = dict(_commands(caught[0]))
-    rows = dict(re.findall(r"^\| `(gateway [a-z]+(?: add)?)(.*?)` \|", read("operations.md"), re.M))
+    rows = dict(re.findall(r"^\| `(gateway [a-z-]+(?: (?:add|set|undo))?)(.*?)` \|", read("operations.md"), re.M))
     assert set(rows) == set(commands)
     everywhere = {"--help", "--json", "--config"}
     for command, options in commands.items():

@@ -48,6 +48,11 @@ def set_config(connection: Connection, brand_id: int, integration_id: int, seale
     _update(connection, brand_id, integration_id, config=sealed, state=UP, probe_at=None, failures=0)
 
 
+def set_identity(connection: Connection, brand_id: int, integration_id: int, identity: str) -> None:
+    """Stores how records of this integration are known (ID-3)."""
+    _update(connection, brand_id, integration_id, identity=identity)
+
+
 def set_up(connection: Connection, brand_id: int, integration_id: int) -> None:
     """The foreign system answers."""
     _update(connection, brand_id, integration_id, state=UP, probe_at=None, failures=0)
