@@ -68,9 +68,11 @@ def judge(connection: Connection, audience: Audience, subscriber_ids: Sequence[i
     A record that no included interest reaches is absent. Only the records of the same addresses are looked at, for
     nobody else has a say.
     """
-    s = subscriber.c
-    emails = sa.select(s.email).where(s.brand_id == audience.brand_id, s.id.in_(subscriber_ids), s.email.is_not(None))
-    judged = _judged(audience, now, sa.or_(s.id.in_(subscriber_ids), s.email.in_(emails))).subquery()
+    one, neighbour = subscriber.alias("one").c, subscriber.alias("neighbour").c
+    emails = sa.select(one.email).where(one.brand_id == audience.brand_id, one.id.in_(subscriber_ids))
+    people = sa.select(neighbour.id).where(neighbour.brand_id == audience.brand_id, sa.or_(
+        neighbour.id.in_(subscriber_ids), neighbour.email.in_(emails)))
+    judged = _judged(audience, now, people).subquery()
     rows = connection.execute(sa.select(judged.c.id, judged.c.reason).where(judged.c.id.in_(subscriber_ids)))
     return {row.id: row.reason for row in rows}
 
@@ -127,13 +129,12 @@ def current_email(connection: Connection, brand_id: int, subscriber_id: int) -> 
 
 
 def _judged(audience: Audience, now: dt.datetime,
-            among: sa.ColumnElement[bool] | None = None) -> sa.Select[tuple[int, str, str]]:
+            people: sa.Select[tuple[int]] | None = None) -> sa.Select[tuple[int, str, str]]:
     """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy.
 
-    ``among`` cuts the records that are looked at; it must keep all of one address together.
+    ``people``: the few records that are looked at; they must be all of their addresses.
     """
-    reasons = _reasons(audience, now)
-    first = (reasons if among is None else reasons.where(among)).subquery()
+    first = _reasons(audience, now, people).subquery()
     place = sa.func.row_number().over(partition_by=(first.c.email, first.c.reason), order_by=first.c.id)
     placed = sa.select(first, place.label("place")).subquery()
     duplicate = sa.and_(placed.c.reason.is_(None), placed.c.place > 1)
@@ -141,36 +142,41 @@ def _judged(audience: Audience, now: dt.datetime,
                      sa.case((duplicate, rules.DUPLICATE_ADDRESS), else_=placed.c.reason).label("reason"))
 
 
-def _reasons(audience: Audience, now: dt.datetime) -> sa.Select[tuple[int, str, str]]:
+def _reasons(audience: Audience, now: dt.datetime,
+             people: sa.Select[tuple[int]] | None) -> sa.Select[tuple[int, str, str]]:
     """id, email and the first reason of SEND-8 that needs no look at others in the audience."""
     brand_id, s, a = audience.brand_id, subscriber.c, address_status.c
+    flagged = s.email.in_(_flagged(brand_id)) if people is None else _flagged(brand_id, s.email).exists()
     reason = sa.case(
-        (s.id.in_(_members(audience, now, exclude=True)), rules.EXCLUDED_INTEREST),
+        (s.id.in_(_members(audience, now, people, exclude=True)), rules.EXCLUDED_INTEREST),
         (sa.or_(s.email.is_(None), s.email.not_like("_%@_%")), rules.INVALID_ADDRESS),
         (sa.and_(s.orphan, sa.literal(not audience.include_orphans)), rules.ORPHAN),
         (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None)), rules.UNSUBSCRIBED),
-        (s.email.in_(_flagged(brand_id)), rules.REMOTE_FLAG),
+        (flagged, rules.REMOTE_FLAG),
         (a.bounced_at.is_not(None), rules.BAD_EMAIL),
         else_=sa.cast(sa.null(), sa.String))
     return (
         sa.select(s.id, s.email, reason.label("reason"))
         .select_from(subscriber)
         .outerjoin(address_status, sa.and_(a.brand_id == brand_id, a.email == s.email))
-        .where(s.brand_id == brand_id, s.merged_into.is_(None), s.id.in_(_members(audience, now, exclude=False))))
+        .where(s.brand_id == brand_id, s.merged_into.is_(None),
+               s.id.in_(_members(audience, now, people, exclude=False))))
 
 
-def _members(audience: Audience, now: dt.datetime, *, exclude: bool) -> sa.Select[tuple[int]]:
+def _members(audience: Audience, now: dt.datetime, people: sa.Select[tuple[int]] | None, *,
+             exclude: bool) -> sa.Select[tuple[int]]:
     """Who is in one of the mailing's interests: an open membership that does not rest, and not left by the person
     (ID-39, PUSH-23)."""
     m, mi, left = membership.c, mailing_interest.c, interest_opt_out.c
     has_left = sa.exists().where(left.subscriber_id == m.subscriber_id, left.interest_id == m.interest_id)
-    return (
+    found = (
         sa.select(m.subscriber_id)
         .join(mailing_interest, mi.interest_id == m.interest_id)
         .where(mi.brand_id == audience.brand_id, mi.mailing_id == audience.mailing_id, mi.exclude.is_(exclude),
                m.brand_id == audience.brand_id, m.since <= now, sa.or_(m.until.is_(None), m.until > now),
                sa.or_(m.begins_at.is_(None), m.begins_at <= now), sa.or_(m.ends_at.is_(None), m.ends_at > now),
                ~has_left))
+    return found if people is None else found.where(m.subscriber_id.in_(people))
 
 
 def _flagged(brand_id: int | sa.BindParameter[int], email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:
