@@ -61,13 +61,18 @@ def repaired(email: str) -> str:
     return _DOTS_AT_END.sub("", _INVISIBLE.sub("", _ATS.sub("@", email)).strip())
 
 
+def is_ordinary(address: str, max_length: int = MAX_EMAIL) -> bool:
+    """Whether the text, without outer blanks and in lower case, is an address as nearly all are: then it is valid."""
+    return len(address) <= max_length and _ORDINARY.fullmatch(address) is not None and address.index("@") <= 64
+
+
 def normalise(email: str, max_length: int = MAX_EMAIL, *, utf8: bool = False) -> str | Problem:
     """The address in the one form that is stored, compared and mailed, or what is wrong with it (ID-7, ID-8).
 
     ``utf8``: whether letters outside ASCII may stand before the @, for a mail server that takes SMTPUTF8 (RFC 6531).
     """
     address = email.strip().lower()
-    if len(address) <= max_length and _ORDINARY.fullmatch(address) and address.index("@") <= 64:
+    if is_ordinary(address, max_length):
         return address  # nearly every address is done here
     address = unicodedata.normalize("NFC", _INVISIBLE.sub("", email)).strip().lower()
     if holds_forbidden(address):

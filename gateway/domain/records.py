@@ -144,6 +144,11 @@ class Counters:
         for warning in outcome.warnings:
             self.warnings[warning.code] = self.warnings.get(warning.code, 0) + 1
 
+    def add_many(self, status: str, count: int) -> None:
+        """Counts so many outcomes of this status, of which there is nothing else to say."""
+        self.received += count
+        setattr(self, status, getattr(self, status) + count)
+
 
 @dataclass(frozen=True, slots=True)
 class BatchReport:

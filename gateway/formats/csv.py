@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 
 from gateway.domain.mapping import ColumnPlan, plan_columns
+from gateway.domain.recordblock import RecordBlock, Records
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong
@@ -33,9 +36,10 @@ class CsvReader:
                  mapping: Mapping[str, str] | None = None) -> None:
         csv.field_size_limit(2 * MAX_LINE)  # a global of the module; the source below keeps rows shorter
         self._source = _Source(lines, quoted)
-        self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True,
-                                quoting=csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE)
+        self._quoting, self._delimiter = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE, delimiter
+        self._rows = csv.reader(iter(self._source), delimiter=delimiter, strict=True, quoting=self._quoting)
         self.plan: ColumnPlan = plan_columns(columns or self._header(), known_fields, mapping)
+        self._records = self._read()
 
     def _header(self) -> list[str]:
         try:
@@ -55,6 +59,28 @@ class CsvReader:
                            field="columns")
 
     def __iter__(self) -> Iterator[SubscriberRecord]:
+        return self._records
+
+    def take(self, count: int) -> Records:
+        """The next records, at most ``count``; none at the end. Lines that are a sound row each come as one block."""
+        lines = self._source.read_ahead(count)
+        rows = self._sound_rows(lines)
+        if rows:
+            return RecordBlock(self.plan, rows, self._source.pass_over(len(rows)))
+        self._source.give_back(lines)
+        return list(islice(self._records, count))
+
+    def _sound_rows(self, lines: list[str]) -> list[list[str]]:
+        """The rows of the lines; none if it takes a closer look to tell what they are."""
+        if not lines or any(type(line) is TooLong for line in lines) or UNDECODABLE in "".join(lines):
+            return []
+        try:
+            rows = list(csv.reader(lines, delimiter=self._delimiter, strict=True, quoting=self._quoting))
+        except csv.Error:
+            return []
+        return rows if len(rows) == len(lines) and set(map(len, rows)) == {self.plan.width} else []
+
+    def _read(self) -> Iterator[SubscriberRecord]:
         rows, source, plan, width = self._rows, self._source, self.plan, self.plan.width
         while True:
             try:
@@ -92,7 +118,7 @@ class _Source:
     def __init__(self, lines: Iterable[str], quoted: bool) -> None:
         self.row_line = 1
         self.problem: Problem | None = None
-        self._lines = iter(lines)
+        self._lines = _Lines(lines)
         self._quoted = quoted
         self._line = 0
         self._size = 0
@@ -103,6 +129,21 @@ class _Source:
         self.row_line = self._line + 1
         self.problem = None
         self._size = 0
+
+    def read_ahead(self, count: int) -> list[str]:
+        """Some lines of the rows to come, which then are passed over or given back."""
+        return list(islice(self._lines, count))
+
+    def give_back(self, lines: list[str]) -> None:
+        """The lines were only looked at."""
+        self._lines.back.extend(lines)
+
+    def pass_over(self, count: int) -> int:
+        """That many lines are done with, each a row; answers the first one's number."""
+        first = self._line + 1
+        self._line += count
+        self.start_row()
+        return first
 
     def resume(self) -> int:
         """After a row that the csv module gave up on: skips its other lines, for they are no rows of their own.
@@ -140,3 +181,17 @@ class _Source:
         if self._quoted and line.count('"') & 1:
             return '"\n'
         return "x\n" if self._line == self.row_line else None
+
+
+class _Lines:
+    """The lines of the file, before them those that were given back."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self.back: deque[str] = deque()
+        self._lines = iter(lines)
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        return self.back.popleft() if self.back else next(self._lines)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain, islice
 
+from gateway.domain.recordblock import Records
 from gateway.domain.records import SubscriberRecord
 from gateway.domain.upload import JSON, NDJSON, TABLES, TSV, XML, UploadRequest
 from gateway.errors import GatewayError
@@ -13,12 +15,28 @@ from gateway.formats.csv import CsvReader
 from gateway.formats.encoding import decode, lines
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RecordStream:
-    """The records of a file, once, in flat memory. ``unmapped`` are columns whose values go nowhere."""
+    """The records of a file, once, in flat memory. ``unmapped`` are columns whose values go nowhere.
+
+    ``table``: the reader that can hand out whole blocks of rows.
+    """
 
     records: Iterator[SubscriberRecord]
     unmapped: tuple[str, ...] = ()
+    table: CsvReader | None = None
+
+    def take(self, count: int) -> Records:
+        """The next records, at most ``count``; none at the end."""
+        return list(islice(self.records, count)) if self.table is None else self.table.take(count)
+
+    def is_empty(self) -> bool:
+        """Whether there is no record at all; to be asked before the first is taken."""
+        first = next(self.records, None)
+        if first is None:
+            return True
+        self.records, self.table = chain([first], self.records), None
+        return False
 
 
 def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: Mapping[str, str]) -> RecordStream:
@@ -41,7 +59,7 @@ def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: 
         delimiter = "\t" if request.media_type == TSV else request.delimiter
         reader = CsvReader(texts, known_fields, delimiter, request.columns, quoted=request.quoted,
                            mapping=request.mapped)
-        return RecordStream(iter(reader), reader.plan.unmapped)
+        return RecordStream(iter(reader), reader.plan.unmapped, reader)
     if request.media_type == NDJSON:
         return RecordStream(ndjson.read(texts))
     if request.media_type == inline.MEDIA_TYPE:

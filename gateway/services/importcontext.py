@@ -39,7 +39,8 @@ MAX_LABEL = 255
 class ImportContext:
     """What all chunks of one upload share. After a unit that rolled back, prepare a new one.
 
-    ``seen`` are the people named so far, for ReplaceAll; a job that resumes fills it again with
+    ``plain``: whether rows may be taken column by column (:mod:`gateway.services.plainrows`), which only shortens
+    the way. ``seen`` are the people named so far, for ReplaceAll; a job that resumes fills it again with
     :func:`recognise`.
     """
 
@@ -58,6 +59,7 @@ class ImportContext:
     from_integration: bool = True
     legacy: bool = False
     one_to_many: bool = False
+    plain: bool = True
     seen: set[int] = field(default_factory=set)
 
 

@@ -17,6 +17,7 @@ from gateway.domain.batch import note, read_identity
 from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
+from gateway.domain.recordblock import Records
 from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
@@ -25,10 +26,10 @@ from gateway.services import corrections, erased
 from gateway.services.importcontext import ImportContext, check_options, prepare, sender_of, undone_if
 from gateway.services.importpicture import batch_of, picture
 from gateway.services.interests import resolve_names
+from gateway.services.plainrows import Done, apply_plain, record_created
 
-__all__ = ["ImportContext", "apply_chunk", "check_options", "end_links", "finish", "import_records", "open_upload",
-           "options_as_json", "prepare", "recognise", "trim"]
-
+__all__ = ["ImportContext", "apply_chunk", "apply_counted", "check_options", "end_links", "finish", "import_records",
+           "open_upload", "options_as_json", "prepare", "recognise", "trim"]
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -50,9 +51,11 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
     upload_id = open_upload(unit, options)
     with undone_if(unit, options.dry_run):
         context = prepare(unit, options, upload_id)
-        outcomes = _apply(unit, context, records, 0)
+        indexes = range(len(records))
+        done, others = _apply_all(unit, context, records, indexes)
         finish(unit, context)
-    _record(unit, context, outcomes)
+    _record(unit, context, done, others, records, indexes)
+    outcomes = _in_order(done, others, records, indexes)
     counters = Counters()
     for outcome in outcomes:
         counters.add(outcome)
@@ -86,23 +89,28 @@ def options_as_json(options: ImportOptions) -> dict[str, object]:
     return stored if options.change_addresses is None else {**stored, "changeAddresses": options.change_addresses}
 
 
-def apply_chunk(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord], first_index: int,
+def apply_chunk(unit: Unit, context: ImportContext, records: Records, first_index: int,
                 *, numbers: Sequence[int] | None = None) -> list[Outcome]:
     """Applies the records of one chunk, whose first is number ``first_index`` of the upload, and logs the decisions.
 
     ``numbers``: the number of each, where they do not follow each other. The result does not depend on how an upload
     is cut into chunks (ID-P2). Nothing is committed here.
     """
-    locks.lock_brand(unit.connection, unit.brand_id)
-    with undone_if(unit, context.options.dry_run):
-        outcomes = _apply(unit, context, records, first_index)
-    if numbers is not None:
-        outcomes = [replace(outcome, index=number) for outcome, number in zip(outcomes, numbers, strict=True)]
-    _record(unit, context, outcomes)
-    return outcomes
+    indexes = _following(first_index, records) if numbers is None else numbers
+    done, others = _apply_logged(unit, context, records, indexes)
+    return _in_order(done, others, records, indexes)
 
 
-def recognise(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord]) -> None:
+def apply_counted(unit: Unit, context: ImportContext, records: Records, first_index: int, counters: Counters) -> None:
+    """Like :func:`apply_chunk`, but only counts the outcomes, for nobody waits for those of a job."""
+    done, others = _apply_logged(unit, context, records, _following(first_index, records))
+    counters.add_many(words.CREATED, len(done.created.at))
+    counters.add_many(words.UNCHANGED, len(done.same.at))
+    for outcome in others:
+        counters.add(outcome)
+
+
+def recognise(unit: Unit, context: ImportContext, records: Records) -> None:
     """Adds the people whom these records name to ``context.seen``; changes nothing. For resuming a ReplaceAll."""
     read = [read_identity(record, context.reading) for record in records]
     batch = batch_of(unit, context, records, picture(unit, context, records, read))
@@ -143,15 +151,42 @@ def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str], *, 
     return apply_chunk(unit, context, records, first_index)
 
 
+def _following(first_index: int, records: Records) -> Sequence[int]:
+    return range(first_index, first_index + len(records))
+
+
+def _apply_logged(unit: Unit, context: ImportContext, records: Records,
+                  indexes: Sequence[int]) -> tuple[Done, list[Outcome]]:
+    locks.lock_brand(unit.connection, unit.brand_id)
+    with undone_if(unit, context.options.dry_run):
+        done, others = _apply_all(unit, context, records, indexes)
+    _record(unit, context, done, others, records, indexes)
+    return done, others
+
+
+def _apply_all(unit: Unit, context: ImportContext, records: Records,
+               indexes: Sequence[int]) -> tuple[Done, list[Outcome]]:
+    """The plain rows at once, then the others one by one."""
+    done = apply_plain(unit, context, records)
+    return done, _apply(unit, context, [records[at] for at in done.others], [indexes[at] for at in done.others])
+
+
+def _in_order(done: Done, others: Sequence[Outcome], records: Records, indexes: Sequence[int]) -> list[Outcome]:
+    placed = done.outcomes(records, indexes) | dict(zip(done.others, others, strict=True))
+    return [placed[at] for at in range(len(records))]
+
+
 def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecord],
-           first_index: int) -> list[Outcome]:
+           indexes: Sequence[int]) -> list[Outcome]:
+    if not records:
+        return []
     names_interests = bool(context.options.interests) or any(
         r.whole or r.deleted or r.withdrawn or r.add_interests or r.remove_interests for r in records)
     read = erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
     directory = picture(unit, context, records, read, with_memberships=names_interests)
     batch = batch_of(unit, context, records, directory)
-    outcomes = [apply_record(batch, first_index + at, record, who)
-                for at, (record, who) in enumerate(zip(records, read, strict=True))]
+    outcomes = [apply_record(batch, index, record, who)
+                for index, record, who in zip(indexes, records, read, strict=True)]
     _write(unit, context, directory)
     context.seen |= batch.seen
     for who, outcome in zip(read, outcomes, strict=True):
@@ -174,11 +209,14 @@ def _write(unit: Unit, context: ImportContext, directory: Directory) -> None:
             remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id}), unit.now)
 
 
-def _record(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]) -> None:
+def _record(unit: Unit, context: ImportContext, done: Done, others: Sequence[Outcome], records: Records,
+            indexes: Sequence[int]) -> None:
     """Logs the decisions (ID-78); of a dry run only what a sender must correct, without a person."""
     if context.options.dry_run:
-        outcomes = [replace(outcome, subscriber_id=None) for outcome in outcomes if outcome.problem is not None]
-    outcomes = [replace(outcome, remote_id=None, email=None) if outcome.status == words.SUPPRESSED else outcome
-                for outcome in outcomes]  # nothing of who was erased is stored again (ID-35)
+        others = [replace(outcome, subscriber_id=None) for outcome in others if outcome.problem is not None]
+    else:
+        record_created(unit, context, done, records, indexes)
+    others = [replace(outcome, remote_id=None, email=None) if outcome.status == words.SUPPRESSED else outcome
+              for outcome in others]  # nothing of who was erased is stored again (ID-35)
     decisions.record(unit.connection, unit.brand_id, upload_id=context.upload_id, actor=unit.actor.label,
-                     door=unit.actor.door, now=unit.now, outcomes=outcomes)
+                     door=unit.actor.door, now=unit.now, outcomes=others)

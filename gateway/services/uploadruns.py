@@ -9,16 +9,16 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from itertools import chain, islice
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gateway.db.queries import fields, locks
 from gateway.db.queries import uploads as stored
 from gateway.domain import upload as rules
 from gateway.domain.accounts import Actor, system_actor
-from gateway.domain.records import REPLACE_ALL, Counters, SubscriberRecord
+from gateway.domain.recordblock import Records
+from gateway.domain.records import REPLACE_ALL, Counters
 from gateway.domain.upload import UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats.records import RecordStream, open_records
@@ -108,7 +108,7 @@ def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
     stream = _not_empty(run, open_records(blocks, run.request, known_fields))
     context = _prepare(run, stream)
     _pass_over(run, context, stream)
-    while chunk := list(islice(stream.records, CHUNK_ROWS)):
+    while chunk := stream.take(CHUNK_ROWS):
         _apply(run, context, chunk)
         if stopping():
             return False
@@ -144,13 +144,10 @@ def _keeper(run: _Run) -> Callable[[], None]:
 
 def _not_empty(run: _Run, stream: RecordStream) -> RecordStream:
     """The stream; raises ``INVALID_REQUEST`` for a ReplaceAll of nothing, before it makes an interest."""
-    if run.request.options.mode != REPLACE_ALL:
-        return stream
-    first = next(stream.records, None)
-    if first is None:
+    if run.request.options.mode == REPLACE_ALL and stream.is_empty():
         raise GatewayError("INVALID_REQUEST", "ReplaceAll without records would empty the interests. Send the complete "
                                               "list.")
-    return replace(stream, records=chain([first], stream.records))
+    return stream
 
 
 def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
@@ -168,7 +165,7 @@ def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
 def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
     """Skips what is stored already. ReplaceAll must know at the end whom all rows named, also those."""
     left, keep = run.rows_done, _keeper(run)
-    while left and (chunk := list(islice(stream.records, min(left, CHUNK_ROWS)))):
+    while left and (chunk := stream.take(min(left, CHUNK_ROWS))):
         left -= len(chunk)
         if context.options.mode == REPLACE_ALL:
             run.unread += _count_unread(chunk)
@@ -177,17 +174,17 @@ def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
         keep()  # or a long file is taken away before its first new row
 
 
-def _apply(run: _Run, context: ImportContext, chunk: Sequence[SubscriberRecord]) -> None:
+def _apply(run: _Run, context: ImportContext, chunk: Records) -> None:
     """One chunk in one transaction: records, outcomes, counters, checkpoint."""
     counters = Counters(**asdict(run.counters))
     with run.gateway.unit(run.actor) as unit:
         _hold(run, unit)
-        for outcome in imports.apply_chunk(unit, context, chunk, run.rows_done):
-            counters.add(outcome)
+        imports.apply_counted(unit, context, chunk, run.rows_done, counters)
         _record(run, unit, counters=asdict(counters), rows_done=run.rows_done + len(chunk),
                 bytes_done=run.position[0], attempts=0)
     run.counters, run.rows_done = counters, run.rows_done + len(chunk)
-    run.unread += _count_unread(chunk)
+    if context.options.mode == REPLACE_ALL:
+        run.unread += _count_unread(chunk)
 
 
 def _finish(run: _Run, context: ImportContext) -> None:
@@ -205,7 +202,7 @@ def _finish(run: _Run, context: ImportContext) -> None:
         _end(run, step, before=lambda unit: imports.finish(unit, context, released=run.released))
 
 
-def _count_unread(chunk: Sequence[SubscriberRecord]) -> int:
+def _count_unread(chunk: Records) -> int:
     return sum(1 for record in chunk if record.problem and not record.remote_id and not record.email)
 
 

@@ -135,7 +135,7 @@ class Running:
         wall, before = time.monotonic(), self._cpu()
         with _server_cpu(self._server) as server:
             job = self._accept(path, query)
-            while job["finishedAt"] is None if "finishedAt" in job else True:
+            while job["state"] in ("queued", "running"):
                 time.sleep(0.02)
                 job = json.loads(self._place.get(f"/push/v1/imports/{job['jobId']}", {"ApiKey": self._key})[1])
             wall, cpu = time.monotonic() - wall, self._cpu() - before

@@ -305,7 +305,7 @@ def test_our_fault_waits_for_the_next_try_and_gives_up(world, monkeypatch):
     def broken(*_args):
         raise RuntimeError("ours")
 
-    monkeypatch.setattr(imports, "apply_chunk", broken)
+    monkeypatch.setattr(imports, "apply_counted", broken)
     for _ in range(uploadruns.MAX_ATTEMPTS):
         with pytest.raises(RuntimeError):
             run(world, view)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -57,6 +57,49 @@ def insert_rows(connection: Connection, table: sa.Table, names: tuple[str, ...],
         return
     text, order = _insert_statement(table, names)
     connection.exec_driver_sql(text, _for_sqlite(table, dict(zip(names, zip(*rows, strict=True), strict=True)), order))
+
+
+def insert_columns(connection: Connection, table: sa.Table, columns: Mapping[str, Sequence[Any]],
+                   constants: Mapping[str, Any]) -> None:
+    """Inserts as many rows as the columns are long, ``constants`` in each; other columns get their defaults.
+
+    Columns hold texts, numbers or None, constants also truths and instants. Not for JSON columns. On SQLite the
+    constants are part of the statement, so that they are not bound once a row.
+    """
+    names = ", ".join(f'"{name}"' for name in (*columns, *constants))
+    if not is_postgresql(connection):
+        places = ", ".join(["?"] * len(columns) + [_literal(table.c[name], constants[name]) for name in constants])
+        rows = list(zip(*columns.values(), strict=True))
+        if rows:
+            text = f'INSERT INTO "{table.name}" ({names}) VALUES ({places})'  # noqa: S608 - names and numbers of ours
+            connection.exec_driver_sql(text, rows)
+        return
+    tail = "".join(f"\t{_spelled(constants[name])}" for name in constants)
+    lines = map("\t".join, zip(*map(_copied, columns.values()), strict=True))
+    with (connection.connection.cursor() as cursor,
+          cursor.copy(f'COPY "{table.name}" ({names}) FROM STDIN') as copy):
+        copy.write("".join([f"{line}{tail}\n" for line in lines]))
+
+
+def _literal(column: sa.Column[Any], value: Any) -> str:
+    return str(sa.literal(value, column.type).compile(dialect=_SQLITE, compile_kwargs={"literal_binds": True}))
+
+
+def _copied(values: Sequence[Any]) -> Sequence[str]:
+    """The values as COPY reads them: a backslash before what it would take for its own."""
+    if None in values or not isinstance(values[0] if values else "", str):
+        return ["\\N" if value is None else _spelled(value) for value in values]
+    together = "".join(values)
+    if "\\" not in together and together.isprintable():
+        return values
+    return [_spelled(value) for value in values]
+
+
+def _spelled(value: Any) -> str:
+    if value is None:
+        return "\\N"
+    text = value.isoformat() if isinstance(value, dt.datetime) else str(value)
+    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
 def update_rows(connection: Connection, table: sa.Table, key: tuple[str, ...], names: tuple[str, ...],

@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.models.imports import decision
-from gateway.db.queries.bulk import insert_rows
+from gateway.db.queries.bulk import insert_columns, insert_rows
 from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
-from gateway.domain.records import FAILED, SKIPPED, SUPPRESSED, UNCHANGED, Outcome
+from gateway.domain.records import CREATED, FAILED, SKIPPED, SUPPRESSED, UNCHANGED, Outcome
 
 _COLUMNS = ("brand_id", "upload_id", "row_number", "line", "recorded_at", "actor", "door", "subscriber_id",
             "remote_id", "email", "rule", "status", "code", "field", "message", "changes", "warnings")
@@ -35,6 +35,17 @@ def record(connection: Connection, brand_id: int, *, upload_id: int | None, acto
             json.dumps(o.changes, ensure_ascii=False) if o.changes else None,
             json.dumps([warning.code for warning in o.warnings]) if o.warnings else None))
     insert_rows(connection, decision, _COLUMNS, rows)
+
+
+def record_created(connection: Connection, brand_id: int, *, upload_id: int, actor: str, door: str, now: dt.datetime,
+                   row_numbers: Sequence[int], lines: Sequence[int | None], subscriber_ids: Sequence[int],
+                   remote_ids: Sequence[str | None], emails: Sequence[str], rules: Sequence[str]) -> None:
+    """Appends a row for each new person of whom there is nothing else to say; the columns are of equal length."""
+    insert_columns(connection, decision, {
+        "row_number": row_numbers, "line": lines, "subscriber_id": subscriber_ids, "remote_id": remote_ids,
+        "email": emails, "rule": rules}, {
+        "brand_id": brand_id, "upload_id": upload_id, "recorded_at": now, "actor": actor, "door": door,
+        "status": CREATED})
 
 
 @dataclass(frozen=True, slots=True)

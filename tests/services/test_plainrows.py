@@ -1,0 +1,192 @@
+"""Does the shortcut for plain rows end exactly as the long way does, for any history, on both databases? (ID-P3)"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter as Count
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gateway.db.engine import read
+from gateway.db.models import metadata
+from gateway.domain.records import REPLACE_ALL, Counters, Identifier, ImportOptions, StatusEntry, SubscriberRecord
+from gateway.formats.csv import CsvReader
+from gateway.services import accounts, imports, plainrows, suppression
+from tests.support.pushes import ADDRESSES, records
+from tests.support.world import World
+
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+COLUMNS = ("remoteId", "email", "FirstName", "last name", "Birthday", "IsMember", "interests", "doNotEmail")
+FIELDS = {"firstname": "FirstName", "lastname": "LastName", "birthday": "Birthday", "ismember": "IsMember"}
+INTEGRATIONS = ("api", "ams")
+
+people = st.integers(1, 30).map(str)
+addresses = st.one_of(st.integers(1, 30).map(lambda n: f"p{n}@example.org"),
+                      st.sampled_from((*ADDRESSES, "Bo@X.org ")))
+texts = st.sampled_from(
+    ("", "", "A", "Zo\u00eb", 'say "x"', "back\\slash", "tab\there", "50%", "a\nb", "\u00a0", "x" * 4001))
+cells = st.tuples(
+    st.one_of(people, people, st.sampled_from(("", " 7 ", "\u0007"))), st.one_of(addresses, st.just("nobody")), texts,
+    texts, st.sampled_from(("", "1980-02-03", "1980-02-03T10:00:00Z", "0001-01-01", "1980-02-31")),
+    st.sampled_from(("", "yes", "1", "FALSE")), st.sampled_from(("", "", "", "", "Events")),
+    st.sampled_from(("", "", "", "", "true", "false")))
+rows = st.lists(cells, min_size=1, max_size=25)
+"""Rows of a file: mostly people who do not meet, and all that a cell may hold."""
+
+acts = st.lists(st.one_of(
+    st.tuples(st.just("rows"), st.sampled_from(INTEGRATIONS), rows, st.booleans()),
+    st.tuples(st.just("records"), st.sampled_from(INTEGRATIONS), st.lists(records(), max_size=12), st.booleans()),
+    st.tuples(st.just("again"), st.sampled_from(INTEGRATIONS), st.none(), st.booleans()),
+    st.tuples(st.just("opt out"), st.none(), addresses, st.none()),
+    st.tuples(st.just("end"), st.sampled_from(INTEGRATIONS), people, st.none())), min_size=1, max_size=6)
+
+
+class Twins(World):
+    """A world with two brands for every example: the same is done to both, one of which has no shortcut."""
+
+    def play(self, history, options):
+        """What both brands' senders were told, and what is stored of both; the first went the short way."""
+        told = []
+        for is_plain in (True, False):
+            brand_id, last, answers = accounts.add_brand(self.gateway, None, "Example"), {}, []
+            for kind, name, what, in_job in history:
+                actor = self.actor(name or "api", brand_id=brand_id)
+                if kind == "opt out":
+                    with self.unit(actor) as unit:
+                        suppression.unsubscribe(unit, [StatusEntry(Identifier(email=what))])
+                elif kind == "end":
+                    with self.unit(actor) as unit:
+                        context = imports.prepare(unit, options, imports.open_upload(unit, options))
+                        answers.append(imports.end_links(unit, context, [what]))
+                else:
+                    last[name] = last.get(name, ()) if kind == "again" else chunk_of(kind, what)
+                    answers.append(self._push(actor, last[name], options, is_plain, in_job))
+            told.append((list(map(_told, answers)), self.state(brand_id)))
+        return told
+
+    def _push(self, actor, chunk, options, is_plain, in_job):
+        """The outcomes of a chunk, or only their counts, as of a job."""
+        with self.unit(actor) as unit:
+            context = imports.prepare(unit, options, imports.open_upload(unit, options))
+            context.plain = is_plain
+            if not in_job:
+                outcomes = imports.apply_chunk(unit, context, chunk, 0)
+                imports.finish(unit, context, released=True)
+                return outcomes
+            counters = Counters()
+            imports.apply_counted(unit, context, chunk, 0, counters)
+            imports.finish(unit, context, released=True)
+            return counters
+
+    def state(self, brand_id):
+        """Every row that an import may write, with people named by what is known of them instead of their ids."""
+        found = {}
+        with read(self.gateway.engine) as connection:
+            for name in ("subscriber", "remote_key", "source_values", "membership", "address_status", "decision"):
+                t = metadata.tables[name]
+                found[name] = [dict(row._mapping) for row in connection.execute(sa.select(t).where(
+                    t.c.brand_id == brand_id))]
+            sources = {row.id: (row.kind, row.name) for row in connection.execute(sa.select(metadata.tables["source"]))}
+            uploads = list(connection.scalars(sa.select(metadata.tables["upload"].c.id).where(
+                metadata.tables["upload"].c.brand_id == brand_id).order_by(metadata.tables["upload"].c.id)))
+            names = {row.id: row.name for row in connection.execute(sa.select(metadata.tables["interest"]))}
+            systems = {row.id: row.name for row in connection.execute(sa.select(metadata.tables["integration"]))}
+        who = {row["id"]: repr((row["email"], row["merged_into"] is None, row["created_at"], sorted(
+            (systems[key["integration_id"]], key["remote_id"]) for key in found["remote_key"]
+            if key["subscriber_id"] == row["id"]))) for row in found["subscriber"]}
+        spell = {"subscriber_id": who, "merged_into": who, "source_id": sources, "first_source_id": sources,
+                 "interest_id": names, "integration_id": systems,
+                 "upload_id": {u: at for at, u in enumerate(uploads)},
+                 "last_upload_id": {u: at for at, u in enumerate(uploads)}}
+        return {table: Count(repr([(name, spell[name].get(value) if name in spell else value)
+                                   for name, value in row.items() if name not in ("id", "brand_id", "changes")])
+                             for row in rows) for table, rows in found.items()}
+
+
+def chunk_of(kind, what):
+    """The chunk as its reader makes it: a block if the rows are sound lines, else records."""
+    if kind == "records":
+        return what
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow(COLUMNS)
+    writer.writerows(what)
+    return CsvReader(out.getvalue().splitlines(keepends=True), FIELDS).take(1000)
+
+
+def _told(answer):
+    if isinstance(answer, Counters):
+        return answer
+    numbers = {}
+    for outcome in answer:
+        if outcome.subscriber_id is not None:
+            numbers.setdefault(outcome.subscriber_id, len(numbers))
+    return [(o.index, o.line, o.status, o.rule, numbers.get(o.subscriber_id), o.email, o.remote_id, o.matched_by,
+             o.problem, o.warnings) for o in answer]
+
+
+@pytest.fixture
+def always(monkeypatch):
+    """However few rows there are, the plain ones go the short way."""
+    monkeypatch.setattr(plainrows, "MIN_ROWS", 1)
+
+
+@pytest.fixture
+def twins(always, sqlite_url, tmp_path):
+    with Twins(sqlite_url, data_dir=tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def twins_on_postgresql(always, postgresql_url, tmp_path):
+    with Twins(postgresql_url, data_dir=tmp_path) as made:
+        yield made
+
+
+choices = st.builds(ImportOptions, mode=st.sampled_from(("AddOrUpdate", "AddOrUpdate", REPLACE_ALL, "Add", "Update")),
+                    empty_value=st.sampled_from(("Keep", "Clear")),
+                    interests=st.just(("All",)) | st.just(("All", "More")))
+plain_choices = st.builds(ImportOptions, empty_value=st.sampled_from(("Keep", "Clear")))
+
+
+@SOME
+@given(history=acts, options=choices | plain_choices)
+def test_the_short_way_ends_as_the_long_one(twins, history, options):
+    """ID-P3, ID-10..16, ID-27: outcomes, rules, counters, decisions and every stored row."""
+    short, long = twins.play(history, options)
+    assert short == long
+
+
+@FEW
+@given(history=acts, options=choices | plain_choices)
+def test_the_short_way_ends_as_the_long_one_on_postgresql(twins_on_postgresql, history, options):
+    """ID-P3, ID-10..16, ID-27."""
+    short, long = twins_on_postgresql.play(history, options)
+    assert short == long
+
+
+def test_plain_rows_do_go_the_short_way(twins):
+    """Else the two ways would agree for want of a second one."""
+    block = chunk_of("rows", [(str(n), f"p{n}@example.org", "A", "B", "1980-02-03", "1", "", "") for n in range(20)])
+    options = ImportOptions(interests=("All",))
+    for expected in ((20, 0), (0, 20)):
+        with twins.unit() as unit:
+            context = imports.prepare(unit, options, imports.open_upload(unit, options))
+            done = plainrows.apply_plain(unit, context, block)
+        assert (len(done.created.at), len(done.same.at), list(done.others)) == (*expected, [])
+
+
+def test_a_dry_run_of_plain_rows_writes_nothing(twins):
+    """PUSH-56."""
+    records_ = [SubscriberRecord(str(n), f"p{n}@example.org", {"FirstName": "A"}) for n in range(20)]
+    with twins.unit() as unit:
+        report = imports.import_records(unit, records_, ImportOptions(dry_run=True))
+    assert report.counters.created == 20
+    with read(twins.gateway.engine) as connection:
+        for table in ("subscriber", "remote_key", "source_values", "decision"):
+            assert connection.execute(sa.select(metadata.tables[table])).all() == []
