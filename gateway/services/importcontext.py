@@ -82,7 +82,7 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
         options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
         fields=fields.of_brand(unit.connection, unit.brand_id),
-        unknown_field=CREATE if options.create_fields else _unknown_field(settings),
+        unknown_field=CREATE if options.create_fields else unknown_field_rule(settings),
         reading=reading_rules(settings), may_create_interests=creating,
         source_priority=source_priority(settings), may_change_addresses=_may_change(unit, options),
         from_integration=unit.actor.door not in PERSONS_DOORS,
@@ -124,7 +124,8 @@ def sender_of(unit: Unit, options: ImportOptions) -> tuple[int, str]:
     return found, name
 
 
-def _unknown_field(settings: dict[str, object]) -> str:
+def unknown_field_rule(settings: Mapping[str, object]) -> str:
+    """What the brand wants done with a field that it does not have: warn, fail or create."""
     wanted = settings.get(UNKNOWN_FIELD, WARN)
     return str(wanted) if wanted in (WARN, FAIL, CREATE) else WARN
 

@@ -6,10 +6,12 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from gateway.domain.description import Description
 from gateway.domain.events import EventView
 from gateway.domain.mailing import InstanceView, MailingDraft, MailingView, Preview, TestCopy
 from gateway.domain.metrics import Report
 from gateway.domain.paging import Page, PageRequest
+from gateway.domain.recipients import DeliveryView
 from gateway.domain.records import (
     STATUSES,
     BatchReport,
@@ -21,10 +23,14 @@ from gateway.domain.records import (
     SubscriberView,
 )
 from gateway.domain.upload import JobView, RowError
+from gateway.services.members import InterestChange
 from gateway.soap import faults
 
 Values = dict[str, Any]
 MAX_ID = 2**63 - 1
+NOBODY = 0
+"""An id that no row has."""
+
 JOB = "j-"
 """What the id of a bulk import begins with."""
 
@@ -92,6 +98,13 @@ def status_entry(given: Any) -> StatusEntry:
     if given.subscriberId and number is None:
         problem = Problem("NOT_FOUND", "There is no subscriber of this id in this brand.", "subscriberId")
     return StatusEntry(Identifier(number, given.remoteId or None, given.email or None), given.reason, problem)
+
+
+def member(given: Any) -> Identifier:
+    """One member of an interest; an id that cannot be one of ours is one that nobody has."""
+    number = as_number(given.subscriberId)
+    return Identifier(NOBODY if given.subscriberId and number is None else number, given.remoteId or None,
+                      given.email or None)
 
 
 DRAFT_MEMBERS = {
@@ -253,6 +266,32 @@ def event(view: EventView) -> Values:
         "deliveryId": _text(view.delivery_id), "subscriberId": _text(view.subscriber_id), "remoteId": view.remote_id,
         "email": view.address, "url": view.url, "origin": view.origin, "reason": view.reason, "code": view.code,
         "automated": view.automated}
+
+
+def interest_change(given: InterestChange) -> Values:
+    """Somebody joined or left an interest."""
+    return {"change": given.change, "at": given.at, "interestId": str(given.interest_id), "interest": given.interest,
+            "subscriberId": str(given.subscriber_id), "email": given.email, "source": given.source,
+            "origin": given.origin}
+
+
+def delivery(view: DeliveryView) -> Values:
+    """What became of one person."""
+    return {"deliveryId": str(view.delivery_id), "mailingId": str(view.mailing_id),
+            "instanceId": str(view.instance_id), "subscriberId": str(view.subscriber_id), "email": view.email,
+            "remoteId": view.remote_id, "state": view.state, "reason": view.reason, "attempts": view.attempt,
+            "code": view.code, "statusText": view.status_text, "bounceClass": view.bounce_class,
+            "firstTriedAt": view.first_tried_at, "nextAt": view.next_at, "acceptedAt": view.accepted_at,
+            "changedAt": view.changed_at}
+
+
+def description(given: Description) -> Values:
+    """What records may hold."""
+    return {"integration": given.integration, "unknownField": given.unknown_field, "limit": [
+        {"name": name, "value": value} for name, value in given.limits.items()], "field": [
+        {"name": each.name, "label": each.label, "type": each.kind, "maxLength": each.max_length,
+         "required": each.required, "pickList": each.pick_list, "source": each.source, "editable": each.editable,
+         "storage": each.storage} for each in given.fields]}
 
 
 def counts(given: Mapping[str, int], word: str) -> list[Values]:

@@ -114,7 +114,7 @@ def upload_request(request: Any) -> UploadRequest:
     return UploadRequest(
         import_options(request), MEDIA_TYPES[request.format], request.compression == words.GZIP, request.charset,
         "," if request.delimiter is None else request.delimiter, tuple(request.column or ()),
-        request.quote != words.NOT_QUOTED)
+        request.quote != words.NOT_QUOTED, request.mapping)
 
 
 def import_options(request: Any) -> ImportOptions:

@@ -13,7 +13,7 @@ from gateway.services import idempotency
 from gateway.services.gateway import Gateway, Unit
 from gateway.soap import auth, faults
 from gateway.soap.encode import ANSWER, response
-from gateway.soap.operation import ACT, FIND, FREE, READ, STREAM, Operation
+from gateway.soap.operation import ACT, ASK, FIND, FREE, READ, STREAM, Operation
 from gateway.spynekit.canonical import canonical
 from gateway.spynekit.codec import raw_answer
 
@@ -43,7 +43,8 @@ class Invoker:
             xml = response(operation.name, operation.answer, operation.run(self.gateway, request))
         else:
             actor = auth.authenticate(self.gateway, ctx)
-            actor.require(operation.right)
+            if operation.right:
+                actor.require(operation.right)
             xml = self.run(operation, actor, ctx, request)
         raw_answer(ctx, xml)
 
@@ -55,6 +56,8 @@ class Invoker:
         if operation.way == FIND:
             with self.gateway.feed(actor) as unit:
                 return page_in(unit, operation, request)
+        if operation.way == ASK:
+            return response(operation.name, operation.answer, operation.run(self.gateway, actor, request))
         if operation.way == STREAM:
             return self.take(operation, actor, ctx, request)
         key = getattr(request, KEY_MEMBER)

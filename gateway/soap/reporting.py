@@ -1,17 +1,20 @@
-"""Which operations does the reporting noun have? (SOAP-61, SOAP-62, SOAP-64)"""
+"""Which operations does the reporting noun have? (SOAP-61..64)"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gateway.domain.events import EventFilter
-from gateway.services import reporting
+from gateway.domain.recipients import DeliveryFilter
+from gateway.services import recipients, reporting
 from gateway.services.gateway import Unit
 from gateway.soap import convert, faults
 from gateway.soap.encode import Values
 from gateway.soap.operation import FIND, READ, operation
 from gateway.soap.types.reporting import (
+    DeliveryPage,
     EventPage,
+    FindDeliveriesRequest,
     FindEventsRequest,
     FindUnsubscribesRequest,
     GetMailingReportRequest,
@@ -52,4 +55,13 @@ def find_unsubscribes(unit: Unit, request: Any) -> Values:
     return convert.page(page, convert.event, unit.actor.request_id)
 
 
-OPERATIONS = (get_mailing_report, find_events, find_unsubscribes)
+@operation("FindDeliveries", FindDeliveriesRequest, DeliveryPage, way=FIND, right="report")
+def find_deliveries(unit: Unit, request: Any) -> Values:
+    """Lists what became of each person that one publication was for, in pages: recipients and who was left out."""
+    wanted = DeliveryFilter(convert.row_id(request.instanceId, "instanceId"), tuple(request.state or ()),
+                            tuple(request.reason or ()))
+    page = recipients.find(unit, wanted, convert.page_request(request))
+    return convert.page(page, convert.delivery, unit.actor.request_id)
+
+
+OPERATIONS = (get_mailing_report, find_events, find_unsubscribes, find_deliveries)

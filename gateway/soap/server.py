@@ -1,15 +1,16 @@
-"""Which operations does the server noun have, and which are served in all? (SOAP-36, SOAP-37)"""
+"""Which operations does the server noun have, and which are served in all? (SOAP-36..38)"""
 
 from __future__ import annotations
 
 from typing import Any
 
 from gateway import __version__
-from gateway.services.gateway import Gateway
-from gateway.soap import imports, interests, mailings, reporting, subscribers
+from gateway.services import description
+from gateway.services.gateway import Gateway, Unit
+from gateway.soap import convert, imports, interests, mailings, reporting, subscribers
 from gateway.soap.encode import Values
-from gateway.soap.operation import FREE, operation
-from gateway.soap.types.server import ServerTime, ServerVersion
+from gateway.soap.operation import FREE, READ, operation
+from gateway.soap.types.server import DescribeFieldsRequest, FieldDescriptions, ServerTime, ServerVersion
 
 CONTRACT_VERSION = "v1"
 NOUNS = (subscribers, imports, interests, mailings, reporting)
@@ -27,5 +28,11 @@ def get_server_time(gateway: Gateway, _request: Any) -> Values:
     return {"now": gateway.clock()}
 
 
-OPERATIONS = (get_version, get_server_time, *(each for noun in NOUNS for each in noun.OPERATIONS))
+@operation("DescribeFields", DescribeFieldsRequest, FieldDescriptions, way=READ, right="report")
+def describe_fields(unit: Unit, request: Any) -> Values:
+    """Tells which members and fields a record may have, what people call them, and the limits in force."""
+    return convert.description(description.describe(unit, request.integration))
+
+
+OPERATIONS = (get_version, get_server_time, describe_fields, *(each for noun in NOUNS for each in noun.OPERATIONS))
 """Every operation of the contract."""

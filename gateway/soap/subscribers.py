@@ -1,21 +1,27 @@
-"""Which operations does the subscribers noun have? (SOAP-39, SOAP-43..46)"""
+"""Which operations does the subscribers noun have? (SOAP-39, SOAP-43..49, SOAP-65)"""
 
 from __future__ import annotations
 
 from typing import Any
 
+from gateway.domain.accounts import Actor
 from gateway.domain.records import SubscriberFilter
-from gateway.services import imports, subscribers, suppression
-from gateway.services.gateway import Unit
-from gateway.soap import convert, faults
+from gateway.services import explain, history, imports, optout, remoteids, subscribers, suppression
+from gateway.services.gateway import Gateway, Unit
+from gateway.soap import convert, explained, faults
 from gateway.soap.bulk import ImportCall, read_import
 from gateway.soap.encode import Values
-from gateway.soap.operation import FIND, READ, WRITE, operation
+from gateway.soap.operation import ASK, FIND, READ, WRITE, operation
+from gateway.soap.types.explanation import ExplainSubscriberRequest, Explanation
+from gateway.soap.types.history import GetSubscriberHistoryRequest, HistoryPage
 from gateway.soap.types.subscribers import (
     BatchResult,
+    ChangeRemoteIdRequest,
     FindSubscribersRequest,
     GetSubscriberRequest,
     ImportSubscribersRequest,
+    OptOutRequest,
+    RecordResult,
     ResubscribeRequest,
     Subscriber,
     SubscriberPage,
@@ -81,9 +87,50 @@ def resubscribe(unit: Unit, request: Any) -> Values:
     return convert.batch(suppression.resubscribe(unit, entries(request)))
 
 
+@operation("OptOut", OptOutRequest, BatchResult, way=WRITE, right="import")
+def opt_out(unit: Unit, request: Any) -> Values:
+    """Lets up to 1,000 people leave these interests and no others; imports do not add them again.
+
+    Harmless if repeated. An interest that does not exist is refused with LIST_UNKNOWN.
+    """
+    return convert.batch(optout.opt_out(unit, request.interest, entries(request)))
+
+
+@operation("ExplainSubscriber", ExplainSubscriberRequest, Explanation, way=ASK, right="")
+def explain_subscriber(gateway: Gateway, actor: Actor, request: Any) -> Values:
+    """Tells who somebody is, whence each value came, which rules decided, and why mail reaches them or does not.
+
+    Foreign systems are asked what they list now; that may take two seconds. Needs the right to report or to send.
+    """
+    return explained.explanation(explain.explain(
+        gateway, actor, convert.identifier(request.identifier),
+        mailing_id=convert.optional_id(request.mailingId, "mailingId"),
+        instance_id=convert.optional_id(request.instanceId, "instanceId"), integration=request.integration))
+
+
+@operation("GetSubscriberHistory", GetSubscriberHistoryRequest, HistoryPage, way=FIND, right="report")
+def get_subscriber_history(unit: Unit, request: Any) -> Values:
+    """Lists what happened to one person in pages, oldest first: imports, changes, deliveries and events."""
+    page = history.find(unit, convert.identifier(request.identifier), convert.instant_of(request.since, "since"),
+                        convert.instant_of(request.until, "until"), convert.page_request(request))
+    return convert.page(page, explained.history_entry, unit.actor.request_id)
+
+
+@operation("ChangeRemoteId", ChangeRemoteIdRequest, RecordResult, way=WRITE, right="import")
+def change_remote_id(unit: Unit, request: Any) -> Values:
+    """Tells that a foreign system calls a person by another remote ID now: the one act that joins two remote IDs.
+
+    If somebody has the new one already, the two records become one. Send a clientRequestId to repeat it safely: the old
+    one is not known any more.
+    """
+    return convert.outcome(remoteids.change_remote_id(unit, request.oldRemoteId, request.newRemoteId,
+                                                      request.integration))
+
+
 def entries(request: Any) -> list[Any]:
     """The entries of a status request."""
     return [convert.status_entry(each) for each in request.entry]
 
 
-OPERATIONS = (import_subscribers, get_subscriber, find_subscribers, unsubscribe, resubscribe)
+OPERATIONS = (import_subscribers, get_subscriber, find_subscribers, unsubscribe, resubscribe, opt_out,
+              explain_subscriber, get_subscriber_history, change_remote_id)

@@ -91,3 +91,34 @@ def test_an_unknown_type(door):
     with pytest.raises(Refused) as refused:
         door.call("FindEvents", type=["exploded"])
     assert refused.value.code == "INVALID_VALUE" and "bounced" in refused.value.message
+
+
+def test_find_deliveries(sent, version):
+    """SOAP-63: one for each recipient and for each person that was left out, page by page."""
+    sent.version = version
+    seen, token = [], None
+    while True:
+        page = sent.call("FindDeliveries", instanceId=sent.instance_id, pageSize=3, pageToken=token, user="reader")
+        seen += page.item
+        token = page.nextToken
+        if token is None:
+            break
+    assert [(each.remoteId, each.state, each.reason, each.code) for each in seen] == [
+        ("K-1", "accepted", None, seen[0].code), ("K-2", "left_out", "duplicate_address", None),
+        ("K-3", "refused", None, seen[2].code), ("K-4", "left_out", "unsubscribed", None)]
+    assert (seen[0].attempts, seen[0].acceptedAt is not None, seen[2].bounceClass) == (1, True, "hard")
+    assert {each.mailingId for each in seen} == {sent.mailing_id}
+    out = sent.call("FindDeliveries", instanceId=sent.instance_id, state=["left_out", "refused"],
+                    reason=["unsubscribed"]).item
+    assert [each.remoteId for each in out] == ["K-4"]
+
+
+def test_find_deliveries_of_what_is_not_there(sent):
+    """SOAP-18, SOAP-63."""
+    for wrong, field in (({"state": ["sent"]}, "state"), ({"reason": ["whim"]}, "reason")):
+        with pytest.raises(Refused) as refused:
+            sent.call("FindDeliveries", instanceId=sent.instance_id, **wrong)
+        assert (refused.value.code, refused.value.field) == ("INVALID_VALUE", field)
+    for wrong in ({"instanceId": "999"}, {"instanceId": sent.instance_id, "brand": 2}):
+        with pytest.raises(Refused, match="NOT_FOUND"):
+            sent.call("FindDeliveries", **wrong)

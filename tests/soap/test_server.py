@@ -6,13 +6,14 @@ import pytest
 
 from gateway import __version__
 from gateway.soap.server import OPERATIONS
+from tests.soap.door import Refused
 
 
 def test_get_version(door, version):
     """SOAP-36, SOAP-17: no credentials needed."""
     answer = door.call("GetVersion", user=None, version=version)
     assert (answer.product, answer.contract) == (__version__, "v1")
-    assert answer.operation == [each.name for each in OPERATIONS] and len(answer.operation) == 21
+    assert answer.operation == [each.name for each in OPERATIONS] and len(answer.operation) == 35
 
 
 def test_get_server_time(door, clock, version):
@@ -39,3 +40,25 @@ def test_other_methods_are_refused(door, method):
     """SOAP-7, SOAP-10: 405 with a fault in it."""
     answer = getattr(door.browser, method)("/soap/v1")
     assert answer.status_code == 405 and door.refusal(answer).code == "METHOD_NOT_ALLOWED"
+
+
+def test_describe_fields(door, version):
+    """SOAP-38, ID-3: what a record may hold, what people call it, and the limits in force."""
+    door.version = version
+    door.world.add_field("Shoe", "text")
+    answer = door.call("DescribeFields", user="reader")
+    by_name = {each.name: each for each in answer.field}
+    assert [each.name for each in answer.field][:3] == ["remoteId", "email", "doNotEmail"]
+    assert (by_name["remoteId"].label, by_name["remoteId"].source, by_name["remoteId"].maxLength) == (
+        "remote ID", "integration:api", 255)
+    assert (by_name["Shoe"].type, by_name["Shoe"].maxLength, by_name["Shoe"].source, by_name["Shoe"].storage) == (
+        "text", 4000, "local", "stored")
+    assert by_name["Birthday"].type == "date"
+    limits = {each.name: each.value for each in answer.limit}
+    assert (limits["recordsPerCall"], limits["emailLength"], answer.unknownField) == (1000, 254, "warn")
+    assert "Shoe" not in {each.name for each in door.call("DescribeFields", brand=2).field}
+    with door.gateway.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE integration SET identity = 'imis_legacy' WHERE brand_id = 1")
+    assert door.call("DescribeFields", integration="api").field[0].label == "iMIS ID"
+    with pytest.raises(Refused, match="NOT_FOUND"):
+        door.call("DescribeFields", integration="nobody", user="admin")

@@ -93,6 +93,11 @@ def bindings(root):
                 if local(name) not in known)
 
 
+def is_cell(element):
+    """Whether it is a cell of a row: there nil clears (SOAP-23)."""
+    return element.get("name") == "v"
+
+
 def schema(root):
     for each in select("w:types/x:schema", root):
         if each.get("elementFormDefault") != "qualified" or each.get("targetNamespace") != root.get("targetNamespace"):
@@ -100,7 +105,7 @@ def schema(root):
         for element in each.iter():
             if etree.QName(element).localname in FORBIDDEN_IN_SCHEMA:
                 yield f"the schema has {etree.QName(element).localname}"
-            if element.get("maxOccurs") == "unbounded" and element.get("nillable") == "true":
+            if element.get("maxOccurs") == "unbounded" and element.get("nillable") == "true" and not is_cell(element):
                 yield f"list items of {element.get('name')} may be nil"
         try:
             etree.XMLSchema(etree.fromstring(etree.tostring(each)))

@@ -1,4 +1,4 @@
-"""Which messages does the reporting noun have? (SOAP-61, SOAP-62, SOAP-64; sending.md section 8)"""
+"""Which messages does the reporting noun have? (SOAP-61..64; sending.md section 8)"""
 
 from __future__ import annotations
 
@@ -110,6 +110,50 @@ class EventPage(Record):
     """One page of events."""
 
     item = list_of(Event, "An event.")
+    nextToken = base.next_token()
+    asOf = base.as_of()
+    requestId = base.request_id()
+    extra = V1.extra()
+
+
+class FindDeliveriesRequest(Record):
+    """Which deliveries of one publication; the filters are joined by and."""
+
+    instanceId = mandatory(Unicode, "The publication.")
+    state = list_of(Unicode, "Only deliveries in one of these states: left_out, queued, claimed, deferred, in_doubt, "
+                             "accepted, refused, expired or cancelled.")
+    reason = list_of(Unicode, "Only people left out for one of these reasons, for example unsubscribed.")
+    pageSize = base.page_size()
+    pageToken = base.page_token()
+
+
+class Delivery(Record):
+    """One recipient of a mailing, or one person that was left out."""
+
+    deliveryId = mandatory(Unicode, "Our id of the delivery.")
+    mailingId = mandatory(Unicode, "The mailing.")
+    instanceId = mandatory(Unicode, "The publication.")
+    subscriberId = mandatory(Unicode, "Our id of the person.")
+    email = optional(Unicode, "The address when the audience was frozen.")
+    remoteId = optional(Unicode, "The remote ID when the audience was frozen.")
+    state = mandatory(Unicode, "left_out, queued, claimed, deferred, in_doubt, accepted, refused, expired or "
+                               "cancelled; new words may come.")
+    reason = optional(Unicode, "Why the person was left out; new words may come.")
+    attempts = mandatory(Integer32, "How often it was tried.")
+    code = optional(Unicode, "What the mail server said last, as a status code.")
+    statusText = optional(Unicode, "The same in its words.")
+    bounceClass = optional(Unicode, "hard, soft, block or other; new words may come.")
+    firstTriedAt = optional(DateTime, "When it was tried first.")
+    nextAt = optional(DateTime, "When a deferred one is tried again.")
+    acceptedAt = optional(DateTime, "When the mail server took it.")
+    changedAt = mandatory(DateTime, "When its state changed last.")
+    extra = V1.extra()
+
+
+class DeliveryPage(Record):
+    """One page of deliveries."""
+
+    item = list_of(Delivery, "A delivery.")
     nextToken = base.next_token()
     asOf = base.as_of()
     requestId = base.request_id()

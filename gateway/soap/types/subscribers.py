@@ -1,4 +1,4 @@
-"""Which messages does the subscribers noun have? (SOAP-33..46)
+"""Which messages does the subscribers noun have? (SOAP-33..49)
 
 A record has no facets: what is wrong with one record is that record's result, never a fault (SOAP-34).
 """
@@ -198,3 +198,29 @@ class ResubscribeRequest(Record):
 
     clientRequestId = base.client_request_id()
     entry = list_of(ResubscribeEntry, "An entry; 1 to 1000 a call.", at_least=1)
+
+
+class OptOutEntry(Record):
+    """Who leaves, by at least one identifier; an address means every record that has it."""
+
+    subscriberId = optional(Unicode, "Our id of the subscriber.")
+    remoteId = optional(Unicode, "The remote ID in the integration of the credentials.")
+    email = optional(Unicode, "The e-mail address.")
+    reason = optional(Unicode, "Why, for the record.")
+
+
+class OptOutRequest(Record):
+    """Who leaves which interests."""
+
+    clientRequestId = base.client_request_id()
+    interest = list_of(Unicode, "The name of an interest to leave; it must exist.", at_least=1)
+    entry = list_of(OptOutEntry, "An entry; 1 to 1000 a call.", at_least=1)
+
+
+class ChangeRemoteIdRequest(Record):
+    """Which remote ID became which."""
+
+    clientRequestId = base.client_request_id()
+    oldRemoteId = mandatory(Unicode, "The remote ID that the system no longer uses.")
+    newRemoteId = mandatory(Unicode, "What it is called now.")
+    integration = optional(Unicode, "The integration whose remote IDs these are; that of the credentials if left out.")
