@@ -1,4 +1,4 @@
-"""How does a test talk to every address of an installation over real HTTP? A server on a free port, and callers."""
+"""How does a test talk to the doors over real HTTP? A server on a free port of 127.0.0.1, and callers with keys."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ import socket
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from types import SimpleNamespace
 from typing import Any
 
 import waitress
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from gateway import app
 from gateway.domain.accounts import SCOPES, system_actor
 from gateway.domain.records import Identifier
 from gateway.errors import GatewayError
 from gateway.push import shapes
 from gateway.services import accounts, subscribers
+from tests.support.contract import URL, Contract
+from tests.support.faces import faces_of, nowhere
 
 
 @dataclass(frozen=True)
@@ -30,10 +34,10 @@ class Answer:
 
 
 @contextmanager
-def served(gateway, threads=4):
-    """Every address of the gateway on a free port of 127.0.0.1; yields the port."""
+def served(application, threads=4):
+    """The application on a free port of 127.0.0.1; yields the port."""
     sock = socket.create_server(("127.0.0.1", 0))
-    server = waitress.create_server(app.wsgi(gateway), sockets=[sock], threads=threads, channel_timeout=10)
+    server = waitress.create_server(application, sockets=[sock], threads=threads, channel_timeout=10)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:
@@ -44,8 +48,23 @@ def served(gateway, threads=4):
         server.task_dispatcher.shutdown()
 
 
+def push_doors(gateway):
+    """Both faces of PUSH at their addresses, as one WSGI application."""
+    return DispatcherMiddleware(nowhere, faces_of(gateway))
+
+
+@cache
+def contract():
+    """What the OpenAPI document promises of /v2; made once, for its routes need no gateway to be described."""
+    faces = faces_of(SimpleNamespace(settings=SimpleNamespace(public_url=URL)))
+    return Contract(faces["/v2"], "/v2", faces)
+
+
 class Caller:
-    """A program with a key of its own and one kept connection. Every answer is checked to be JSON with its id."""
+    """A program with a key of its own and one kept connection.
+
+    Every answer is checked to be JSON with its id, and of /v2 to be as the OpenAPI document says.
+    """
 
     def __init__(self, house, key, brand_id=1, integration="ams"):
         self.house, self.key, self.brand_id, self.integration = house, key, brand_id, integration
@@ -61,7 +80,15 @@ class Caller:
         value = json.loads(data) if data else None
         if value is not None:
             assert given["x-request-id"] == value["requestId"]
+        self._check(method, path, answer.status, given, data)
         return Answer(answer.status, given, value)
+
+    def _check(self, method, path, status, headers, data):
+        responses = self.house.contract.responses(method, path.removeprefix("/v2").lower()) \
+            if path.startswith("/v2/") else None
+        if responses is not None:
+            named = {name.title(): value for name, value in headers.items()}
+            self.house.contract.check_raw(f"{method} {path}", responses, status, headers["content-type"], named, data)
 
     def push(self, path, value, **headers):
         """Posts JSON."""
@@ -103,6 +130,7 @@ class Installation:
     def __init__(self, world, port):
         self.world, self.gateway, self.port = world, world.gateway, port
         self.callers = []
+        self.contract = contract()
 
     def key(self, *scopes, brand_id=1, integration="ams"):
         """A new API key."""

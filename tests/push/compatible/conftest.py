@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.face import Installation, served
+from tests.support.face import Installation, push_doors, served
 from tests.support.world import World
 
 
 @pytest.fixture
 def house(sqlite_url, tmp_path):
-    """Every address over real HTTP, with brands 1 and 2."""
-    with World(sqlite_url, data_dir=tmp_path / "data", brands=(1, 2)) as world, served(world.gateway) as port:
+    """Both faces of PUSH over real HTTP, with brands 1 and 2."""
+    with (World(sqlite_url, data_dir=tmp_path / "data", brands=(1, 2)) as world,
+          served(push_doors(world.gateway)) as port):
         made = Installation(world, port)
         yield made
         made.close()

@@ -6,9 +6,12 @@ import pytest
 import requests
 import zeep
 
+from gateway import app
 from gateway.domain.accounts import system_actor
 from gateway.services import accounts, uploads
+from tests.support.face import Installation, served
 from tests.support.state import people_of
+from tests.support.world import World
 
 PERSONAL = ("subscriber", "remote_key", "source_values", "membership", "address_status", "interest", "interest_opt_out",
             "field")
@@ -167,9 +170,19 @@ def by_csv(house, brand_id, people):
             uploads.run_import(house.gateway, brand, upload_id)
 
 
-def test_every_door_ends_in_the_same_state(house):
+@pytest.fixture
+def whole_house(sqlite_url, tmp_path):
+    """Every address, with brands 1 to 3."""
+    with (World(sqlite_url, data_dir=tmp_path / "data", brands=(1, 2, 3)) as world,
+          served(app.wsgi(world.gateway)) as port):
+        made = Installation(world, port)
+        yield made
+        made.close()
+
+
+def test_every_door_ends_in_the_same_state(whole_house):
     """ID-P3: the same people over /v2, SOAP and CSV are the same people, after the first night and after changes."""
-    accounts.add_brand(house.gateway, 3, "Brand 3")
+    house = whole_house
     for brand_id in (1, 2, 3):
         house.world.integration("ams", brand_id=brand_id)
         house.world.add_field("Shoe", brand_id=brand_id)
