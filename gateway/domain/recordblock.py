@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 from gateway.domain.mapping import ColumnPlan
 from gateway.domain.records import SubscriberRecord
@@ -23,16 +24,19 @@ class RecordBlock:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, at: int) -> SubscriberRecord:
+    @overload
+    def __getitem__(self, at: int) -> SubscriberRecord: ...
+
+    @overload
+    def __getitem__(self, at: slice) -> RecordBlock: ...
+
+    def __getitem__(self, at: int | slice) -> SubscriberRecord | RecordBlock:
+        if isinstance(at, slice):  # of rows that follow each other
+            return RecordBlock(self.plan, self.rows[at], self.first_line + (at.start or 0))
         return self.plan.record(self.rows[at], self.first_line + at)
 
     def __iter__(self) -> Iterator[SubscriberRecord]:
         return (self[at] for at in range(len(self.rows)))
-
-    def parted(self, count: int) -> tuple[RecordBlock, RecordBlock]:
-        """The first ``count`` rows, and the others."""
-        return (RecordBlock(self.plan, self.rows[:count], self.first_line),
-                RecordBlock(self.plan, self.rows[count:], self.first_line + count))
 
 
 Records = Sequence[SubscriberRecord] | RecordBlock
