@@ -129,6 +129,8 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     person, status = settle(batch, who, resolution, changes, warnings)
     if person.last_upload_id == batch.upload_id:
         warnings.append(Problem("DUPLICATE_IN_BATCH", "The same upload has already created or changed this person."))
+    warnings += [Problem("DUPLICATE_IN_BATCH", "The record gives this field twice; the last value counts.", name)
+                 for name in values.doubled]
     given = _with_unknown(batch, record, values, warnings)
     if record.whole:
         given = merge.whole_state(person, batch.value_source_id, given)

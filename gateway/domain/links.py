@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from gateway.domain.batch import Batch
 from gateway.domain.people import Key, Person
+from gateway.domain.records import CREATED, UPDATED, Outcome, Problem
+
+REPLACEMENT = Problem("POSSIBLE_REPLACEMENT", "One remote ID of the address ends here and another comes. If both are "
+                                              "one person, ChangeRemoteId joins them.", "remoteId")
+_OF_REPLACEMENTS = {(UPDATED, "ID-32"), (UPDATED, "ID-33"), (CREATED, "ID-13")}
 
 Changes = dict[str, tuple[str | None, str | None]]
 
@@ -44,3 +52,15 @@ def revive(person: Person, key: Key, changes: Changes) -> None:
     if person.orphan:
         person.orphan = False
         changes["orphan"] = ("true", "false")
+
+
+def mark_replacements(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """The outcomes of one call, with a warning where a link ended and a new one came at the same address (ID-29)."""
+    ended = {outcome.email for outcome in outcomes if outcome.rule in ("ID-32", "ID-33") and outcome.status == UPDATED}
+    new = {outcome.email for outcome in outcomes if outcome.rule == "ID-13" and outcome.status == CREATED}
+    both = (ended & new) - {None}
+    if not both:
+        return list(outcomes)
+    return [replace(outcome, warnings=(*outcome.warnings, REPLACEMENT))
+            if outcome.email in both and (outcome.status, outcome.rule) in _OF_REPLACEMENTS else outcome
+            for outcome in outcomes]

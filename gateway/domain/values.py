@@ -52,10 +52,14 @@ class Catalogue:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What the record says of its fields: name -> text, None to clear. ``unknown`` are to be created or warned of."""
+    """What the record says of its fields: name -> text, None to clear. ``unknown`` are to be created or warned of.
+
+    ``doubled``: fields that came in two spellings of their name; the last one counts.
+    """
 
     given: dict[str, str | None]
     unknown: tuple[str, ...] = ()
+    doubled: tuple[str, ...] = ()
 
 
 def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_value: str) -> Values | Problem:
@@ -64,6 +68,7 @@ def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_va
         return Problem("FIELD_TOO_LONG", f"A record has at most {MAX_FIELDS_PER_RECORD} fields. Send fewer.", None)
     given: dict[str, str | None] = {}
     unknown: list[str] = []
+    doubled: list[str] = []
     suspect = holds_forbidden("".join([text for text in values.values() if text]))
     for name, text in values.items():
         known = catalogue.spelled.get(name) or catalogue.find(name)
@@ -85,8 +90,10 @@ def read_values(values: Mapping[str, str | None], catalogue: Catalogue, empty_va
             if empty_value != CLEAR:
                 continue
             text = None
+        if known.name in given:
+            doubled.append(known.name)
         given[known.name] = text
-    return Values(given, tuple(unknown))
+    return Values(given, tuple(unknown), tuple(doubled))
 
 
 def _check_unknown(name: str, text: str | None, rule: str) -> Problem | None:

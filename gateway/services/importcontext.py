@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from gateway.db.queries import accounts, batches, fields, integrations, locks
 from gateway.db.queries.batches import SourceRow
@@ -12,6 +13,7 @@ from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden
 from gateway.domain.batch import AddressRules
+from gateway.domain.idset import IdSet
 from gateway.domain.integration import IMIS_LEGACY
 from gateway.domain.records import ImportOptions
 from gateway.domain.values import CREATE, FAIL, WARN, Field
@@ -60,7 +62,7 @@ class ImportContext:
     legacy: bool = False
     one_to_many: bool = False
     plain: bool = True
-    seen: set[int] = field(default_factory=set)
+    seen: IdSet = field(default_factory=IdSet)
 
 
 def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext:
@@ -71,7 +73,6 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
     """
     check_options(options)
     locks.lock_brand(unit.connection, unit.brand_id)
-    settings = accounts.brand_settings(unit.connection, unit.brand_id)
     integration_id, name = sender_of(unit, options)
     value_source = accounts.add_source(unit.connection, unit.brand_id, "integration", name, integration_id)
     upload_source = accounts.add_source(unit.connection, unit.brand_id, "upload", options.label)
@@ -81,13 +82,25 @@ def prepare(unit: Unit, options: ImportOptions, upload_id: int) -> ImportContext
     return ImportContext(
         options=options, upload_id=upload_id, integration_id=integration_id, value_source_id=value_source,
         upload_source_id=upload_source, sources=batches.sources(unit.connection, unit.brand_id),
-        fields=fields.of_brand(unit.connection, unit.brand_id),
-        unknown_field=CREATE if options.create_fields else unknown_field_rule(settings),
-        reading=reading_rules(settings), may_create_interests=creating,
-        source_priority=source_priority(settings), may_change_addresses=_may_change(unit, options),
-        from_integration=unit.actor.door not in PERSONS_DOORS,
-        legacy=integrations.identity(unit.connection, unit.brand_id, integration_id) == IMIS_LEGACY,
-        one_to_many=is_one_to_many(settings))
+        fields=fields.of_brand(unit.connection, unit.brand_id), may_create_interests=creating,
+        may_change_addresses=_may_change(unit, options), from_integration=unit.actor.door not in PERSONS_DOORS,
+        **_choices(unit, options, integration_id))
+
+
+def refresh(unit: Unit, context: ImportContext) -> None:
+    """Reads the brand's choices anew: a long job takes a change from its next chunk on, and one whose brand is
+    switched to One-to-Many meanwhile must not make a second main (ID-4). The caller holds the brand's lock."""
+    for name, value in _choices(unit, context.options, context.integration_id).items():
+        setattr(context, name, value)
+
+
+def _choices(unit: Unit, options: ImportOptions, integration_id: int) -> dict[str, Any]:
+    settings = accounts.brand_settings(unit.connection, unit.brand_id)
+    return {
+        "unknown_field": CREATE if options.create_fields else unknown_field_rule(settings),
+        "reading": reading_rules(settings), "source_priority": source_priority(settings),
+        "one_to_many": is_one_to_many(settings),
+        "legacy": integrations.identity(unit.connection, unit.brand_id, integration_id) == IMIS_LEGACY}
 
 
 def check_options(options: ImportOptions) -> None:

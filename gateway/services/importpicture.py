@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from gateway.db.queries import accounts, fields, identities, interests, own_interests
+from gateway.db.queries import fields, identities, interests, own_interests
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import holds_forbidden, normalise, normalise_remote_id
@@ -16,7 +16,7 @@ from gateway.domain.people import Directory
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.domain.values import CREATE, Catalogue, Field
-from gateway.services.importcontext import ImportContext, is_one_to_many
+from gateway.services.importcontext import ImportContext
 from gateway.services.interests import resolve_names
 from gateway.services.own_interests import own_interest_maker
 from gateway.services.subscribers import rank_of
@@ -28,8 +28,6 @@ def picture(unit: Unit, context: ImportContext, records: Sequence[SubscriberReco
 
     ``with_memberships``: with those of the sender too; One-to-Many always needs them, for they follow a link.
     """
-    # Read anew: a job whose chunks go on while the brand is switched must not make a second main (ID-4)
-    context.one_to_many = is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id))
     remote_ids: set[str] = set()
     emails: set[str] = set()
     for who in read:

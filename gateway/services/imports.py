@@ -6,30 +6,44 @@ applies chunk after chunk (:func:`apply_chunk`) and ends with :func:`finish`.
 
 from __future__ import annotations
 
+import datetime as dt
+from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from gateway.db.queries import batches, decisions, events, interests, locks, merges, people_write
+from gateway.db.queries import (
+    accounts,
+    batches,
+    decisions,
+    events,
+    identities,
+    interests,
+    locks,
+    merges,
+    own_interests,
+    people_write,
+)
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.applying import apply_record
 from gateway.domain.batch import note, read_identity
+from gateway.domain.brake import brake_of
 from gateway.domain.events import MERGED, NewEvent
+from gateway.domain.links import mark_replacements
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
 from gateway.domain.recordblock import Records
 from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
-from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
 from gateway.errors import GatewayError
 from gateway.services import corrections, erased
-from gateway.services.importcontext import ImportContext, check_options, prepare, sender_of, undone_if
+from gateway.services.importcontext import ImportContext, check_options, prepare, refresh, sender_of, undone_if
 from gateway.services.importpicture import batch_of, picture
 from gateway.services.interests import resolve_names
 from gateway.services.plainrows import Done, apply_plain, record_created
 
 __all__ = ["ImportContext", "apply_chunk", "apply_counted", "check_options", "end_links", "finish", "import_records",
-           "open_upload", "options_as_json", "prepare", "recognise", "trim"]
+           "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise", "trim"]
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -53,6 +67,7 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
         context = prepare(unit, options, upload_id)
         indexes = range(len(records))
         done, others = _apply_all(unit, context, records, indexes)
+        others = mark_replacements(others)
         finish(unit, context)
     _record(unit, context, done, others, records, indexes)
     outcomes = _in_order(done, others, records, indexes)
@@ -101,6 +116,11 @@ def apply_chunk(unit: Unit, context: ImportContext, records: Records, first_inde
     return _in_order(done, others, records, indexes)
 
 
+def log_outcomes(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]) -> None:
+    """Logs what became of records that the caller applied and took back, as :func:`apply_chunk` does of its own."""
+    _record(unit, context, Done(), outcomes, (), ())
+
+
 def apply_counted(unit: Unit, context: ImportContext, records: Records, first_index: int, counters: Counters) -> None:
     """Like :func:`apply_chunk`, but only counts the outcomes, for nobody waits for those of a job."""
     done, others = _apply_logged(unit, context, records, _following(first_index, records))
@@ -112,31 +132,46 @@ def apply_counted(unit: Unit, context: ImportContext, records: Records, first_in
 
 def recognise(unit: Unit, context: ImportContext, records: Records) -> None:
     """Adds the people whom these records name to ``context.seen``; changes nothing. For resuming a ReplaceAll."""
+    refresh(unit, context)
     read = [read_identity(record, context.reading) for record in records]
     batch = batch_of(unit, context, records, picture(unit, context, records, read))
     for record, who in zip(records, read, strict=True):
         note(batch, record, who)
-    context.seen |= batch.seen
+    context.seen.update(batch.seen)
 
 
-def finish(unit: Unit, context: ImportContext, *, released: bool = False) -> int:
+def finish(unit: Unit, context: ImportContext, *, released: bool = False,
+           joined_by: dt.datetime | None = None) -> int:
     """Ends a complete upload. ReplaceAll: this source's other members leave the named interests (PUSH-55).
 
-    Answers how many memberships ended. Raises ``BRAKE_HELD`` when more than a tenth and more than 10
-    would (ID-70), unless an administrator ``released`` it.
+    Whoever joined after ``joined_by``, when the list was made, stays. Answers how many memberships ended. Raises
+    ``BRAKE_HELD`` when more would than the brand's brake lets through (ID-70; a tenth and 10), unless it was
+    ``released``.
     """
     if context.options.mode != words.REPLACE_ALL:
         return 0
     locks.lock_brand(unit.connection, unit.brand_id)
     named = resolve_names(unit, context.options.interests, context.may_create_interests)
-    members = interests.other_members(unit.connection, unit.brand_id, list(named.values()), context.value_source_id,
-                                      NATIVE)
-    leaving = [row_id for row_id, subscriber_id in members if subscriber_id not in context.seen]
-    if len(leaving) > BRAKE_ROWS and len(leaving) > BRAKE_SHARE * len(members) and not released:
-        raise GatewayError("BRAKE_HELD", f"{len(leaving)} of {len(members)} memberships would end. Check that the "
+    count, leaving = 0, array("q")
+    for members in own_interests.member_pages(unit.connection, unit.brand_id, list(named.values()),
+                                              context.value_source_id, NATIVE, joined_by):
+        count += len(members)
+        leaving.extend(_not_named(unit, context, members))
+    if brake_of(accounts.brand_settings(unit.connection, unit.brand_id)).holds(len(leaving), count) and not released:
+        raise GatewayError("BRAKE_HELD", f"{len(leaving)} of {count} memberships would end. Check that the "
                                          "list is complete; an administrator can release it.", field="mode")
-    interests.end_memberships(unit.connection, unit.brand_id, leaving, unit.now)
+    for start in range(0, len(leaving), own_interests.PAGE):
+        interests.end_memberships(unit.connection, unit.brand_id, list(leaving[start:start + own_interests.PAGE]),
+                                  unit.now)
     return len(leaving)
+
+
+def _not_named(unit: Unit, context: ImportContext, members: Sequence[tuple[int, int]]) -> list[int]:
+    """Those memberships whose people the upload did not name, neither themselves nor as a record merged into them."""
+    left = {subscriber_id: row_id for row_id, subscriber_id in members if subscriber_id not in context.seen}
+    merged = identities.merged_into(unit.connection, unit.brand_id, left.keys())
+    named = {survivor_id for loser_id, survivor_id in merged if loser_id in context.seen}
+    return [row_id for row_id, subscriber_id in members if subscriber_id in left.keys() - named]
 
 
 def end_links(unit: Unit, context: ImportContext, remote_ids: Sequence[str], *, first_index: int = 0,
@@ -167,6 +202,7 @@ def _apply_logged(unit: Unit, context: ImportContext, records: Records,
 def _apply_all(unit: Unit, context: ImportContext, records: Records,
                indexes: Sequence[int]) -> tuple[Done, list[Outcome]]:
     """The plain rows at once, then the others one by one."""
+    refresh(unit, context)
     done = apply_plain(unit, context, records)
     return done, _apply(unit, context, [records[at] for at in done.others], [indexes[at] for at in done.others])
 
@@ -188,7 +224,8 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
     outcomes = [apply_record(batch, index, record, who)
                 for index, record, who in zip(indexes, records, read, strict=True)]
     _write(unit, context, directory)
-    context.seen |= batch.seen
+    if context.options.mode == words.REPLACE_ALL:
+        context.seen.update(batch.seen)
     for who, outcome in zip(read, outcomes, strict=True):
         if isinstance(who, Identity) and who.spelled is not None:
             corrections.write_back(unit, context, who, outcome)

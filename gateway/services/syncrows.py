@@ -13,6 +13,7 @@ from gateway.db.queries.staging import Stage, StagedRow
 from gateway.db.queries.sync import KeyState
 from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.links import REPLACEMENT
 from gateway.domain.records import ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.sync import Impact, Sample, SyncCounters
 from gateway.domain.writeback import RESUBSCRIBE, UNSUBSCRIBE
@@ -23,8 +24,6 @@ CHUNK_ROWS = 2000
 _NO_KEY = Problem("REMOTE_ID_REQUIRED", "The foreign system lists this person without a remote ID.", "remoteId")
 _CONFLICT = Problem("IDENTITY_MISMATCH", "The foreign system lists this remote ID several times, with different data. "
                                          "Make its members query give one row per person.", "remoteId")
-_REPLACEMENT = Problem("POSSIBLE_REPLACEMENT", "This run ends one remote ID of the address and brings another. If both "
-                                               "are one person, ChangeRemoteId joins them.", "remoteId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +92,7 @@ def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[S
             counters.add("unchanged")
         else:
             warned = row.key in replaced
-            records.append((row, replace(record, warnings=(_REPLACEMENT,)) if warned else record))
+            records.append((row, replace(record, warnings=(REPLACEMENT,)) if warned else record))
     if not records:
         return
     context = imports.prepare(unit, ImportOptions(), upload_id)
@@ -112,7 +111,7 @@ def sweep(unit: Unit, upload_id: int, keys: Sequence[str], counters: SyncCounter
     """Ends the links of remote IDs that a complete source does not list any more (ID-69), counted from
     ``first_number``, for they have no row."""
     context = imports.prepare(unit, ImportOptions(), upload_id)
-    warned = {key: _REPLACEMENT for key in keys if key in replaced}
+    warned = {key: REPLACEMENT for key in keys if key in replaced}
     for outcome in imports.end_links(unit, context, keys, first_index=first_number, warned=warned):
         _count_orphan(outcome, counters)
     for key in keys:

@@ -523,3 +523,44 @@ def test_imports_at_once_end_as_if_one_came_after_the_other(world):
     assert len(living) == 15 + 2 * 15  # who has a remote ID is two people, one of each system
     keyless = [row["email"] for row in living if row["keyless"]]
     assert len(keyless) == len(set(keyless)) == 15
+
+
+def test_who_was_merged_between_chunks_of_a_replace_all_counts_as_named(world):
+    """PUSH-55, ID-26: named in the first chunk, a tombstone before the last."""
+    push(world, rec(None, "ann@example.org"), rec("9", "cy@example.org"), interests=("News",))
+    keyed = one(world, rec("17", "old@example.org"))
+    options = ImportOptions(mode="ReplaceAll", interests=("News",))
+    with world.unit() as unit:
+        context = imports.prepare(unit, options, imports.open_upload(unit, options))
+        imports.apply_chunk(unit, context, [rec(None, "ann@example.org")], 0)
+    one(world, rec("17", "ann@example.org"))  # another upload: the one who was named is a tombstone now
+    with world.unit() as unit:
+        assert imports.finish(unit, context) == 1
+    assert members(world, "News") == [keyed.subscriber_id]
+
+
+def test_a_call_that_ends_one_id_and_brings_another_of_its_address(world):
+    """ID-29: both outcomes carry the warning, and so do the decisions."""
+    push(world, rec("17", "ann@example.org"), rec("18", "bo@example.org"))
+    outcomes = push(world, SubscriberRecord("17", deleted=True), rec("19", "ann@example.org"),
+                    rec("20", "cy@example.org"), SubscriberRecord("18", deleted=True)).outcomes
+    assert [codes(outcome) for outcome in outcomes] == [["POSSIBLE_REPLACEMENT"], ["POSSIBLE_REPLACEMENT"], [], []]
+    assert len([row for row in rows(world, "decision") if row["warnings"] == '["POSSIBLE_REPLACEMENT"]']) == 2
+
+
+def test_two_spellings_of_one_field_in_a_record(world):
+    """PUSH-61: the last value counts, and the sender is told."""
+    outcome = one(world, SubscriberRecord("17", "ann@example.org", {"City": "Ely", "city": "Rome", "CITY ": "Oslo"}))
+    assert [(w.code, w.field) for w in outcome.warnings] == [("DUPLICATE_IN_BATCH", "City")] * 2
+    assert '"City":"Oslo"' in rows(world, "source_values")[0]["document"]
+
+
+def test_a_job_takes_the_brands_choices_from_its_next_chunk_on(world):
+    """ID-4, ID-9: a job that runs while the brand is switched makes no second record of an address."""
+    push(world, rec("1", "fam@example.org"))
+    with world.unit() as unit:
+        context = imports.prepare(unit, NOTHING, imports.open_upload(unit, NOTHING))
+    set_brand(world, identityMode="one_to_many", repairAddresses=True)
+    with world.unit() as unit:
+        outcomes = imports.apply_chunk(unit, context, [rec("2", "fam@@example.org")], 0)
+    assert [(o.status, o.rule) for o in outcomes] == [("adopted", "ID-21")]

@@ -81,6 +81,16 @@ def by_id(connection: Connection, brand_id: int, subscriber_ids: Collection[int]
     return found
 
 
+def merged_into(connection: Connection, brand_id: int, survivor_ids: Collection[int]) -> list[tuple[int, int]]:
+    """(tombstone, survivor) of all that were merged into these people (ID-26)."""
+    if not survivor_ids:
+        return []
+    t = subscriber.c
+    return [(loser_id, survivor_id) for loser_id, survivor_id in connection.execute(
+        sa.select(t.id, t.merged_into).where(t.brand_id == brand_id, t.merged_into.is_not(None),
+                                             among(connection, t.merged_into, list(survivor_ids))))]
+
+
 def address_facts(connection: Connection, brand_id: int, emails: Collection[str]) -> dict[str, AddressFacts]:
     """What is known of these addresses themselves; one without facts is absent."""
     if not emails:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,6 +13,9 @@ from gateway.db.models.subscribers import interest, interest_opt_out, membership
 from gateway.db.queries.bulk import among, insert_rows
 from gateway.db.queries.identities import named_keys
 from gateway.domain.interests import OwnInterest
+
+PAGE = 10_000
+"""Rows that are looked at in one go."""
 
 _JOINED = ("brand_id", "subscriber_id", "interest_id", "source_id", "channel", "since")
 
@@ -65,6 +68,26 @@ def listed(connection: Connection, brand_id: int, integration_id: int, interest_
         sa.exists().where(left.subscriber_id == named.c.subscriber_id, left.interest_id == interest_id))
         .where(named.c.ended_at.is_(None)))
     return {remote_id: Listed(remote_id, person, bool(has_left)) for remote_id, person, has_left in rows}
+
+
+def member_pages(connection: Connection, brand_id: int, interest_ids: Sequence[int], source_id: int,
+                 channel: str, joined_by: dt.datetime | None = None) -> Iterator[list[tuple[int, int]]]:
+    """(membership id, subscriber id) of every open row of this source and channel in these interests, in pages.
+
+    ``joined_by``: without those who joined later.
+    """
+    m, after = membership.c, 0
+    query = sa.select(m.id, m.subscriber_id).where(
+        m.brand_id == brand_id, m.interest_id.in_(interest_ids), m.source_id == source_id, m.channel == channel,
+        m.until.is_(None)).order_by(m.id).limit(PAGE)
+    if joined_by is not None:
+        query = query.where(m.since <= joined_by)
+    while True:
+        page = connection.execute(query.where(m.id > after)).all()
+        if not page:
+            return
+        after = page[-1][0]
+        yield [(row_id, subscriber_id) for row_id, subscriber_id in page]
 
 
 def join(connection: Connection, brand_id: int, interest_id: int, source_id: int, channel: str,
