@@ -7,12 +7,15 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from gateway.domain.accounts import Actor
 from gateway.domain.records import ImportOptions
 from gateway.domain.upload import CSV, JSON, NDJSON, QUEUED, RUNNING, TSV, XML, JobView, UploadRequest
 from gateway.errors import GatewayError
+from gateway.formats.encoding import codec_name
 from gateway.log import event
 from gateway.services import spool, uploads
 from gateway.services.gateway import Gateway
@@ -25,22 +28,22 @@ LOOK_EVERY_S = 0.2
 _KINDS = {".csv": CSV, ".tsv": TSV, ".ndjson": NDJSON, ".jsonl": NDJSON, ".json": JSON, ".xml": XML}
 
 
-def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[str, ...] = (),
-                change_addresses: bool = False,
-                progress: Callable[[int, int], None] = lambda done, total: None) -> JobView:
+def import_file(gateway: Gateway, actor: Actor, path: Path, options: ImportOptions, *,
+                progress: Callable[[int, int], None] = lambda done, total: None, **of_format: Any) -> JobView:
     """Imports a file, plain or ``.gz``, of the format that its name tells, and answers the job once it has ended.
 
-    ``change_addresses``: whether a known remote ID may come with another address (ID-28).
-    The work is done in this process, unless a running worker is quicker; ``progress(done, total)`` is called
-    with bytes. A kill leaves the job to the worker. Raises ``INVALID_VALUE`` for another kind of file.
+    ``of_format``: charset, delimiter, columns, quoted, mapping of :class:`UploadRequest`. The work is done in this
+    process, unless a running worker is quicker; ``progress(done, total)`` is called with bytes. A kill leaves the job
+    to the worker. Raises ``INVALID_VALUE`` for another kind of file, and what :func:`uploads.accept` raises.
     """
     gzip = path.suffix == ".gz"
     media_type = _KINDS.get((path.with_suffix("") if gzip else path).suffix.lower())
     if media_type is None:
         raise GatewayError("INVALID_VALUE", f"{path.name} must end in .csv, .tsv, .ndjson, .json or .xml, with "
                                             ".gz if it is packed.", field="file")
-    options = ImportOptions(interests=interests, label=path.name, change_addresses=change_addresses or None)
-    request = UploadRequest(options, media_type, gzip)
+    request = UploadRequest(replace(options, label=options.label or path.name), media_type, gzip, **of_format)
+    codec_name(request.charset)
+    uploads.check(request)
     folder = gateway.settings.spool_dir
     spooled = spool.receive(folder, _blocks(path), gzip=gzip)
     try:
@@ -49,10 +52,32 @@ def import_file(gateway: Gateway, actor: Actor, path: Path, *, interests: tuple[
     except GatewayError:
         spool.discard(folder, spooled.name)
         raise
-    return _work(gateway, actor, job, lambda done: progress(done, spooled.size_bytes))
+    return _work(gateway, actor, job, progress)
 
 
-def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int], None]) -> JobView:
+def go_on(gateway: Gateway, actor: Actor, upload_id: int, *, released: bool,
+          progress: Callable[[int, int], None] = lambda done, total: None) -> JobView:
+    """Releases a job that is held, else resumes one that failed, and answers it once it has ended.
+
+    Raises as :func:`uploads.release` and :func:`uploads.resume`; a kill leaves the job to the worker.
+    """
+    with gateway.unit(actor) as unit:
+        job = (uploads.release if released else uploads.resume)(unit, upload_id)
+    return _work(gateway, actor, job, progress)
+
+
+def save_rejects(gateway: Gateway, actor: Actor, job: JobView, path: Path) -> bool:
+    """Writes the job's failed rows to a file, packed if the import was; False when none failed."""
+    if not job.has_rejects:
+        return False
+    with gateway.reading(actor) as unit:
+        found = uploads.rejects(unit, job.upload_id)
+    with path.open("wb") as out:
+        out.writelines(found.blocks)
+    return True
+
+
+def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int, int], None]) -> JobView:
     ended = threading.Event()
 
     def work() -> None:
@@ -70,7 +95,7 @@ def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int]
             time.sleep(LOOK_EVERY_S)
             with gateway.reading(actor) as unit:
                 job = uploads.get(unit, job.upload_id)
-            progress(job.bytes_done)
+            progress(job.bytes_done, job.size_bytes)
     finally:
         ended.set()
     thread.join()

@@ -10,7 +10,7 @@ import datetime as dt
 import logging
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from gateway.db.queries import fields, locks
@@ -25,6 +25,7 @@ from gateway.formats.records import RecordStream, open_records
 from gateway.log import event
 from gateway.services import imports, integrations, rejects, spool
 from gateway.services.gateway import Gateway, Unit
+from gateway.services.importcontext import undone_if
 from gateway.services.imports import ImportContext
 
 log = logging.getLogger("gateway.imports")
@@ -32,6 +33,9 @@ log = logging.getLogger("gateway.imports")
 CHUNK_ROWS = 2000
 LEASE = dt.timedelta(seconds=30)
 """How long a job whose worker died waits for the next one; a chunk in work keeps its job, however long it takes."""
+
+DRY_ROWS = 20_000
+"""Rows that a dry run applies and takes back in one transaction: a few seconds, in which others wait."""
 
 MAX_ATTEMPTS = 5
 """Claims in a row that stored nothing before the job is given up."""
@@ -57,6 +61,7 @@ class _Run:
     rows_done: int
     spool_name: str
     attempts: int
+    started_at: dt.datetime
     position: list[int] = field(default_factory=lambda: [0])  # bytes of the file read so far
     unread: int = 0  # rows that nobody can say whom they mean
     released: bool = False  # from the brake
@@ -69,8 +74,8 @@ def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
 
     Does nothing for a job that has ended, is in another worker's hands, or must wait for an older one of the same
     integration (PUSH-64). Raises what a later call may get over (``UNAVAILABLE``, our own faults); the job then waits
-    for it, and is ``failed`` after five claims that stored nothing. A dry run undoes every chunk, so that nobody waits
-    for it: a new person who comes again in a later chunk counts as created once more.
+    for it, and is ``failed`` after five claims that stored nothing. A dry run gives the numbers of the real one, up to
+    ``DRY_ROWS`` rows exactly, and writes nothing but the job.
     """
     run = _claim(gateway, brand_id, upload_id)
     if run is None:
@@ -108,8 +113,10 @@ def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
     stream = _not_empty(run, open_records(blocks, run.request, known_fields))
     context = _prepare(run, stream)
     _pass_over(run, context, stream)
-    while chunk := stream.take(CHUNK_ROWS):
-        _apply(run, context, chunk)
+    apply = _try if run.request.options.dry_run else _apply
+    size = DRY_ROWS if run.request.options.dry_run else CHUNK_ROWS
+    while chunk := stream.take(size):
+        apply(run, context, chunk)
         if stopping():
             return False
     _finish(run, context)
@@ -187,19 +194,58 @@ def _apply(run: _Run, context: ImportContext, chunk: Records) -> None:
         run.unread += _count_unread(chunk)
 
 
+def _try(run: _Run, context: ImportContext, chunk: Records) -> None:
+    """A dry run's chunk, which is larger: applied as a real run would, counted, and taken back as a whole."""
+    counters, wrong = Counters(**asdict(run.counters)), []
+    real = replace(context, options=replace(context.options, dry_run=False))
+    with run.gateway.unit(run.actor) as unit:
+        _hold(run, unit)
+        with undone_if(unit, True):
+            for at in range(0, len(chunk), CHUNK_ROWS):
+                outcomes = imports.apply_chunk(unit, real, chunk[at:at + CHUNK_ROWS], run.rows_done + at)
+                wrong += [outcome for outcome in outcomes if outcome.problem is not None]
+                for outcome in outcomes:
+                    counters.add(outcome)
+        imports.log_outcomes(unit, context, wrong)
+        _record(run, unit, counters=asdict(counters), rows_done=run.rows_done + len(chunk),
+                bytes_done=run.position[0], attempts=0)
+    run.counters, run.rows_done = counters, run.rows_done + len(chunk)
+    run.unread += _count_unread(chunk)
+
+
+def _forecast(run: _Run, context: ImportContext) -> str | None:
+    """What the end of a dry run says besides its numbers."""
+    said = []
+    if run.rows_done > DRY_ROWS:
+        said.append(f"The file was tried in pieces of {DRY_ROWS} rows: a new person who comes again in another piece "
+                    "is counted as created once more.")
+    if context.options.mode == REPLACE_ALL and not run.unread:
+        real = replace(context, options=replace(context.options, dry_run=False))
+        with run.gateway.unit(run.actor) as unit, undone_if(unit, True):
+            _hold(run, unit)
+            try:
+                said.append(f"{imports.finish(unit, real, joined_by=run.started_at)} memberships would end.")
+            except GatewayError as error:
+                said.append(f"{error.code}: {error.message}")
+    return " ".join(said) or None
+
+
 def _finish(run: _Run, context: ImportContext) -> None:
     """The end of a complete file; with ReplaceAll the others leave in the transaction of the end (PUSH-55)."""
     step = rules.END_WITH_ERRORS if run.counters.failed else rules.END_CLEAN
     if run.counters.failed:
         run.rejects_name = rejects.build(run.gateway, run.actor, run.upload_id, run.request, run.spool_name,
                                          _keeper(run))
-    if context.options.mode != REPLACE_ALL or context.options.dry_run:
+    if context.options.dry_run:
+        _end(run, step, message=_forecast(run, context))
+    elif context.options.mode != REPLACE_ALL:
         _end(run, step)
     elif run.unread:
         _end(run, step, message=f"Nobody was taken out of the interests, for {run.unread} rows could not be read and "
                                 "may mean members. Correct them and send the complete list again.")
     else:
-        _end(run, step, before=lambda unit: imports.finish(unit, context, released=run.released))
+        _end(run, step, before=lambda unit: imports.finish(unit, context, released=run.released,
+                                                                joined_by=run.started_at))
 
 
 def _count_unread(chunk: Records) -> int:
@@ -218,7 +264,8 @@ def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
                   integration.name, row.request_id or "")
     request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
     return _Run(gateway, actor, upload_id, row.integration_id, owner, request, Counters(**row.counters),
-                row.rows_done, row.spool_name, row.attempts, released="released" in row.options)
+                row.rows_done, row.spool_name, row.attempts, row.started_at,
+                released="released" in row.options)
 
 
 def _ring_when_free(unit: Unit, upload_id: int) -> None:

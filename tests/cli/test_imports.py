@@ -47,6 +47,34 @@ def test_a_file_that_is_no_table_is_refused(place):
     assert ".csv" in error["message"]
 
 
+def test_every_option_of_a_file(place):
+    """PUSH-50, PUSH-59..61, PUSH-33: without header, raw, in another charset, tried first; the rejects in a file."""
+    (place.folder / "raw.tsv").write_bytes('17\tann@example.org\tZoë "Z\n18\tnobody\tBo\n'.encode("cp1252"))
+    command = ("import", "--brand", "9999", "--columns", "remoteId, email, FirstName", "--raw", "--charset",
+               "windows-1252", "--interest", "News", "raw.tsv")
+    tried = place.ask(*command, "--dry-run", code=1)
+    facts = place.ask(*command, "--rejects", "rejects.tsv", code=1)
+    assert tried["created"] == facts["created"] == 1
+    assert facts["rejects"] == "rejects.tsv"
+    assert (place.folder / "rejects.tsv").read_text(encoding="utf-8-sig").endswith("\t18\tnobody\tBo\n")
+    assert place.ask("import", "--brand", "9999", "--charset", "ebcdic", "raw.tsv", code=1)["error"]["code"] == (
+        "UNSUPPORTED_MEDIA_TYPE")
+
+
+def test_a_held_job_is_released(place):
+    """PUSH-67, PUSH-71: by its number; one that neither failed nor is held says its state."""
+    for name, count in (("all", 30), ("few", 10)):
+        rows = "".join(f"{n},m{n}@example.org\n" for n in range(count))
+        (place.folder / f"{name}.csv").write_text("remoteId,email\n" + rows)
+    command = ("import", "--brand", "9999", "--mode", "ReplaceAll", "--interest", "News")
+    place.ask(*command, "all.csv")
+    held = place.ask(*command, "few.csv", code=1)
+    assert held["state"] == "held"
+    assert "held" in place.ask("import", "--brand", "9999", "--resume", held["jobId"], code=1)["error"]["message"]
+    assert place.ask("import", "--brand", "9999", "--release", held["jobId"])["state"] == "finished"
+    assert place.run("import", "--brand", "9999", code=2).stderr
+
+
 def test_a_sync_is_previewed_and_run(place):
     """ID-71, ID-P12: the preview changes nothing and says what the run then does; exit code 0."""
     ams = place.folder / "ams.db"

@@ -4,7 +4,9 @@ import gzip
 import json
 
 import pytest
+import sqlalchemy as sa
 
+from gateway.db.models.accounts import brand
 from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.domain.upload import JSON, NDJSON, XML
 from gateway.errors import GatewayError
@@ -155,3 +157,92 @@ def test_rejects_of_soap_records_are_lines_of_json(world):
     row = json.loads(b"".join(found.blocks))
     assert (found.media_type, row["remoteId"], row["fields"], row["interests"]) == (
         NDJSON, "2", {"City": None, "Title": "Dr"}, {"add": ["News"], "remove": []})
+
+
+def numbers(view):
+    """What a run says of its rows."""
+    counters = view.counters
+    return (counters.received, counters.created, counters.adopted, counters.updated, counters.unchanged,
+            counters.failed, counters.by_code, counters.warnings)
+
+
+def test_dry_run_gives_the_numbers_of_the_real_run(world, monkeypatch):
+    """PUSH-56: also for people who come again in another chunk; nothing is written but the job."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 3)
+    text = "remoteId,email,City\n" + "".join(
+        f"{n % 9},p{n % 7}@example.org,{n}\n" if n % 5 else f",p{n % 4}@example.org,x\n" for n in range(40)) + "1,x,y\n"
+    dry = run(world, accept(world, text, options=ImportOptions(dry_run=True, interests=("News",))))
+    with world.gateway.engine.connect() as connection:
+        for table in ("subscriber", "remote_key", "membership", "interest", "source_values", "event"):
+            assert connection.exec_driver_sql(f"SELECT count(*) FROM {table}").scalar() == 0
+    real = run(world, accept(world, text, options=ImportOptions(interests=("News",))))
+    assert numbers(dry) == numbers(real)
+    assert dry.message is None
+
+
+def test_dry_run_of_a_longer_file_says_what_it_cannot_know(world, monkeypatch):
+    """PUSH-56: pieces are bounded, so that nobody waits long for a dry run; the checkpoint is a piece."""
+    monkeypatch.setattr(uploadruns, "DRY_ROWS", 2)
+    text = "email\n" + "p@example.org\n" * 5
+    view = accept(world, text, options=ImportOptions(dry_run=True))
+    done = []
+    while view.state in ("queued", "running"):
+        view = run(world, view, stopping=lambda: True)
+        done.append(view.rows_done)
+    assert (done, view.counters.created, view.counters.unchanged) == ([2, 4, 5, 5], 3, 2)
+    assert "pieces of 2 rows" in view.message
+
+
+def test_dry_run_of_replace_all_says_who_would_leave(world):
+    """PUSH-55, PUSH-56, ID-70: how many would leave, or that the brake would hold; nobody does."""
+    run(world, replace_all(world, 30))
+    options = ImportOptions(mode="ReplaceAll", interests=("News",), dry_run=True)
+    for count_, words in ((28, "2 memberships would end"), (10, "BRAKE_HELD: 20 of 30")):
+        text = "remoteId,email\n" + "".join(f"{n},p{n}@example.org\n" for n in range(count_))
+        view = run(world, accept(world, text, options=options))
+        assert (view.state, members(world)) == ("finished", 30)
+        assert words in view.message
+
+
+def test_who_joins_while_the_list_is_read_stays(world):
+    """PUSH-55: the list was made before they joined; a released one is older still."""
+    view = held(world)
+    world.clock.advance(seconds=5)
+    with world.unit(world.key_actor()) as unit:
+        imports.import_records(unit, [SubscriberRecord("new", "new@example.org")], ImportOptions(interests=("News",)))
+    act(world, uploads.release, view.upload_id)
+    assert (run(world, view).state, members(world)) == ("finished", 11)
+
+
+@pytest.mark.parametrize(("settings", "state"), [
+    ({}, "held"), ({"brakeShare": 0.7}, "finished"), ({"brakeRows": 20}, "finished"),
+    ({"brakeShare": 0.1, "brakeRows": 19}, "held"), ({"brakeShare": "all", "brakeRows": True}, "held")])
+def test_brake_is_the_brands_choice(world, settings, state):
+    """ID-70: both the share and the number must be passed."""
+    run(world, replace_all(world, 30))
+    with world.unit() as unit:
+        unit.connection.execute(sa.update(brand).where(brand.c.id == 1).values(settings=settings))
+    assert run(world, replace_all(world, 10)).state == state
+
+
+def test_next_worker_is_rung_when_the_dead_ones_lease_ends(world):
+    """PUSH-63: whoever finds the job in another's hands leaves word for the end of that lease."""
+    view = accept(world)
+    rings = []
+
+    class Doorbell:
+        transactional = False
+
+        def ring(self, given, _connection):
+            rings.extend((each.task, each.args, each.delay_s) for each in given)
+
+        def problem(self):
+            return None
+
+    def second_worker():
+        world.gateway.doorbell = Doorbell()
+        uploads.run_import(world.gateway, 1, view.upload_id)
+        return False
+
+    run(world, view, stopping=second_worker)
+    assert rings[0] == ("run_import", (1, view.upload_id), 31.0)
