@@ -68,11 +68,11 @@ def judge(connection: Connection, audience: Audience, subscriber_ids: Sequence[i
     A record that no included interest reaches is absent. Only the records of the same addresses are looked at, for
     nobody else has a say.
     """
-    one, neighbour = subscriber.alias("one").c, subscriber.alias("neighbour").c
-    emails = sa.select(one.email).where(one.brand_id == audience.brand_id, one.id.in_(subscriber_ids))
-    people = sa.select(neighbour.id).where(neighbour.brand_id == audience.brand_id, sa.or_(
-        neighbour.id.in_(subscriber_ids), neighbour.email.in_(emails)))
-    judged = _judged(audience, now, people).subquery()
+    s = subscriber.c
+    mine = s.brand_id == audience.brand_id
+    emails = list(connection.scalars(sa.select(s.email).where(mine, s.id.in_(subscriber_ids), s.email.is_not(None))))
+    neighbours = connection.scalars(sa.select(s.id).where(mine, s.email.in_(emails)))
+    judged = _judged(audience, now, sorted({*subscriber_ids, *neighbours})).subquery()
     rows = connection.execute(sa.select(judged.c.id, judged.c.reason).where(judged.c.id.in_(subscriber_ids)))
     return {row.id: row.reason for row in rows}
 
@@ -129,7 +129,7 @@ def current_email(connection: Connection, brand_id: int, subscriber_id: int) -> 
 
 
 def _judged(audience: Audience, now: dt.datetime,
-            people: sa.Select[tuple[int]] | None = None) -> sa.Select[tuple[int, str, str]]:
+            people: Sequence[int] | None = None) -> sa.Select[tuple[int, str, str]]:
     """id, email and final reason of everybody reached; the lowest sendable id of an address gets its copy.
 
     ``people``: the few records that are looked at; they must be all of their addresses.
@@ -143,27 +143,27 @@ def _judged(audience: Audience, now: dt.datetime,
 
 
 def _reasons(audience: Audience, now: dt.datetime,
-             people: sa.Select[tuple[int]] | None) -> sa.Select[tuple[int, str, str]]:
+             people: Sequence[int] | None) -> sa.Select[tuple[int, str, str]]:
     """id, email and the first reason of SEND-8 that needs no look at others in the audience."""
     brand_id, s, a = audience.brand_id, subscriber.c, address_status.c
-    flagged = s.email.in_(_flagged(brand_id)) if people is None else _flagged(brand_id, s.email).exists()
     reason = sa.case(
         (s.id.in_(_members(audience, now, people, exclude=True)), rules.EXCLUDED_INTEREST),
         (sa.or_(s.email.is_(None), s.email.not_like("_%@_%")), rules.INVALID_ADDRESS),
         (sa.and_(s.orphan, sa.literal(not audience.include_orphans)), rules.ORPHAN),
         (sa.or_(s.opted_out_at.is_not(None), a.opted_out_at.is_not(None)), rules.UNSUBSCRIBED),
-        (flagged, rules.REMOTE_FLAG),
+        (s.email.in_(_flagged(brand_id, people=people)), rules.REMOTE_FLAG),
         (a.bounced_at.is_not(None), rules.BAD_EMAIL),
         else_=sa.cast(sa.null(), sa.String))
-    return (
+    found = (
         sa.select(s.id, s.email, reason.label("reason"))
         .select_from(subscriber)
         .outerjoin(address_status, sa.and_(a.brand_id == brand_id, a.email == s.email))
         .where(s.brand_id == brand_id, s.merged_into.is_(None),
                s.id.in_(_members(audience, now, people, exclude=False))))
+    return found if people is None else found.where(s.id.in_(people))
 
 
-def _members(audience: Audience, now: dt.datetime, people: sa.Select[tuple[int]] | None, *,
+def _members(audience: Audience, now: dt.datetime, people: Sequence[int] | None, *,
              exclude: bool) -> sa.Select[tuple[int]]:
     """Who is in one of the mailing's interests: an open membership that does not rest, and not left by the person
     (ID-39, PUSH-23)."""
@@ -179,13 +179,17 @@ def _members(audience: Audience, now: dt.datetime, people: sa.Select[tuple[int]]
     return found if people is None else found.where(m.subscriber_id.in_(people))
 
 
-def _flagged(brand_id: int | sa.BindParameter[int], email: sa.Column[str] | None = None) -> sa.Select[tuple[str]]:
+def _flagged(brand_id: int | sa.BindParameter[int], email: sa.Column[str] | None = None,
+             people: Sequence[int] | None = None) -> sa.Select[tuple[str]]:
     """Addresses at which a live record has a flagged key; a key keeps its flag when its link ends (ID-32, ID-45).
 
-    With ``email`` only that column's address is looked up: for few rows cheaper than the whole set.
+    With ``email`` only that column's address is looked up, with ``people`` only these records: for few rows cheaper
+    than the whole set.
     """
     s, key = subscriber.alias("holder"), remote_key.alias("flag")
     found = (sa.select(s.c.email).join(key, key.c.subscriber_id == s.c.id)
              .where(key.c.brand_id == brand_id, key.c.do_not_email, s.c.brand_id == brand_id,
                     s.c.merged_into.is_(None), s.c.email.is_not(None)))
+    if people is not None:
+        found = found.where(key.c.subscriber_id.in_(people), s.c.id.in_(people))
     return found if email is None else found.where(s.c.email == email)
