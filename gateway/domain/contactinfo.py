@@ -182,12 +182,14 @@ def demographic_field(kind: str) -> str:
 
 
 def _documents(top: Members, values: _Values) -> None:
-    """Education, JobHistory and Orders: kept as the JSON that came, in one form."""
+    """Education, JobHistory and Orders: kept as the JSON that came, of whatever shape, in one form."""
     for name in JSON_FIELDS:
-        items = top.array(name)
-        if items and any(holds_forbidden(text) for text in _texts(items)):
+        items = top.given.get(name)
+        if items in (None, "", [], {}):
+            continue
+        if any(holds_forbidden(text) for text in _texts(items)):
             top.findings.fail("INVALID_CHARACTER", "A text holds a control character or a broken one. Remove it.", name)
-        elif items:
+        else:
             values.put(name, json.dumps(items, ensure_ascii=False, sort_keys=True, separators=(",", ":")), name)
 
 

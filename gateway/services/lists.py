@@ -10,11 +10,11 @@ from gateway.db.queries.own_interests import Listed
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import normalise_remote_id, printable
+from gateway.domain.brake import brake_of
 from gateway.domain.groups import check_groups
 from gateway.domain.interests import Interests
 from gateway.domain.merge import LIST
 from gateway.domain.records import Group, ImportOptions, Outcome
-from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
 from gateway.errors import GatewayError
 from gateway.services.importcontext import sender_of
 from gateway.services.interests import may_create
@@ -49,7 +49,7 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
     A list that is new is made (ID-42), one with another name renamed if nobody else has the name. Remote IDs that
     are not known are skipped and named. The same call again changes nothing. Nothing is committed here. Raises
     ``NOT_ALLOWED``, ``LIST_UNKNOWN``, ``INVALID_VALUE`` (mode, id), ``INVALID_CHARACTER``, ``FIELD_TOO_LONG``, and
-    ``BRAKE_HELD`` for a Replace that would take out more than a tenth and more than ten (ID-70); then nothing
+    ``BRAKE_HELD`` for a Replace that would take out more than the brand's brake lets through (ID-70); then nothing
     changed, but the caller must not commit a list that was made for it.
     """
     unit.actor.require("import")
@@ -69,7 +69,7 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
     joining = [listed for person, listed in people.items() if person not in inside and not listed.has_left]
     leaving = {person: row_id for person, row_id in inside.items() if (person in people) == (mode == REMOVE)}
     if mode == REPLACE:
-        _brake(len(leaving), len(inside))
+        _brake(unit, len(leaving), len(inside))
     joined = joining if mode != REMOVE else []
     left = leaving if mode != ADD else {}
     own_interests.join(unit.connection, unit.brand_id, interest_id, source_id, LIST,
@@ -105,10 +105,11 @@ def _read(text: str) -> str:
     return read if isinstance(read, str) else (printable(text, words.MAX_REMOTE_ID) or "")
 
 
-def _brake(leaving: int, members: int) -> None:
-    if leaving > BRAKE_ROWS and leaving > BRAKE_SHARE * members:
+def _brake(unit: Unit, leaving: int, members: int) -> None:
+    if brake_of(accounts.brand_settings(unit.connection, unit.brand_id)).holds(leaving, members):
         raise GatewayError("BRAKE_HELD", f"{leaving} of {members} memberships would end. Check that the list is "
-                                         "complete; an administrator can release it.", field="Mode")
+                                         "complete; if it is, an administrator sets the brand's brakeShare or "
+                                         "brakeRows for it.", field="Mode")
 
 
 def _record(unit: Unit, name: str, joined: Sequence[Listed], left: Collection[int]) -> None:
