@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import socket
+import time
 import uuid
 from collections.abc import Callable
 from types import FrameType
@@ -25,6 +26,7 @@ from gateway.log import event
 log = logging.getLogger("gateway.server")
 
 THREADS = 8
+DRAIN_S, DRAIN_LOOK_S = 30.0, 0.1
 MAX_BODY_BYTES = 1024**3 + 1024**2  # a little above every door's own limit: the doors refuse in their own dialect
 CODES = {413: "TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_SUPPORTED"}
 """The catalogue's code of what is refused before any door sees it; all else cannot be read."""
@@ -68,15 +70,59 @@ class _Channel(HTTPChannel):
     error_task_class = _Refusal
 
 
+class _Drain:
+    """Between being told to stop and stopping: what is in hand is finished, what comes now is sent away (PUSH-13).
+
+    The loop goes on meanwhile, so that the answers really leave. It ends when nothing is in hand, or after 30 s.
+    """
+
+    def __init__(self, app: WsgiApp) -> None:
+        self._app = app
+        self._ends_at: float | None = None
+        self.server: Any = None
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        """The application, until the end has begun."""
+        return self._app(environ, start_response) if self._ends_at is None else _unavailable(start_response)
+
+    def begin(self, _number: int, _frame: FrameType | None) -> None:
+        """The handler of SIGTERM and SIGINT: the end begins; a second signal ends it now."""
+        if self._ends_at is not None:
+            raise SystemExit(0)
+        self._ends_at = time.monotonic() + DRAIN_S
+        signal.signal(signal.SIGALRM, self._look)
+        signal.setitimer(signal.ITIMER_REAL, DRAIN_LOOK_S, DRAIN_LOOK_S)
+
+    def _look(self, _number: int, _frame: FrameType | None) -> None:
+        in_hand = any(channel.requests or channel.total_outbufs_len
+                      for channel in list(self.server.active_channels.values()))
+        if not in_hand or time.monotonic() >= (self._ends_at or 0):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            raise SystemExit(0)
+
+
+def _unavailable(start_response: Callable[..., Any]) -> list[bytes]:
+    request_id = f"r-{uuid.uuid4().hex[:16]}"
+    body = json.dumps({
+        "success": False, "count": 0, "errorMessage": "This server is stopping; nothing was done. Send it again.",
+        "code": "UNAVAILABLE", "retryable": True, "requestId": request_id}).encode()
+    start_response("503 Service Unavailable", [
+        ("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("X-Request-Id", request_id),
+        ("Retry-After", "5")])
+    return [body]
+
+
 def serve(app: WsgiApp, sock: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns."""
+    """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns, later ones are answered 503."""
+    drain = _Drain(app)
     server = waitress.create_server(
-        app, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
+        drain, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
         max_request_body_size=MAX_BODY_BYTES, max_request_header_size=65536, channel_timeout=60,
         expose_tracebacks=False)
     server.channel_class = _Channel
-    signal.signal(signal.SIGTERM, _stop)
-    signal.signal(signal.SIGINT, _stop)
+    drain.server = server
+    signal.signal(signal.SIGTERM, drain.begin)
+    signal.signal(signal.SIGINT, drain.begin)
     try:
         server.run()
     finally:

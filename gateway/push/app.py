@@ -10,7 +10,18 @@ from flask import Blueprint, Flask, Response, g, request
 
 from gateway.domain.accounts import system_actor
 from gateway.errors import GatewayError
-from gateway.push import errors, explain, imports, interests, mailings, mappings, reporting, subscribers
+from gateway.push import (
+    errors,
+    explain,
+    imports,
+    interests,
+    mailings,
+    mappings,
+    optouts,
+    refusals,
+    reporting,
+    subscribers,
+)
 from gateway.push.answers import BASE, respond
 from gateway.push.auth import authenticate
 from gateway.push.openapi import document
@@ -31,8 +42,8 @@ def make_app(gateway: Gateway, beside: Mapping[str, Flask] | None = None) -> Fla
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # an answer without JSON
     app.url_map.merge_slashes = False  # a redirect would be HTML
     app.before_request(lambda: _begin(app, gateway))
-    errors.install(app)
-    for noun in (subscribers, explain, imports, mappings, interests, mailings, reporting):
+    errors.install(app, gateway)
+    for noun in (subscribers, optouts, explain, imports, mappings, interests, mailings, reporting, refusals):
         app.register_blueprint(noun.routes(gateway))
     app.register_blueprint(_others(gateway, {BASE: app, **(beside or {})}))
     return app

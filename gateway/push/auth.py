@@ -32,6 +32,7 @@ def authenticate(gateway: Gateway, door: str = "push") -> Actor:
     in_url = any(name.lower().replace("-", "").replace("_", "") in _IN_URL for name in request.args)
     key = keys.pop() if len(keys) == 1 and not in_url else ""  # "" is looked up like any other: no key has its hash
     actor = replace(accounts.authenticate_key(gateway, key, remote_address(gateway), door), request_id=g.request_id)
+    g.actor = actor  # known also if the request is refused now
     gateway.rates.admit(actor, patiently=door == COMPATIBLE)
     return actor
 

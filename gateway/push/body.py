@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from flask import request
+from flask import g, request
 
 from gateway.errors import GatewayError
 from gateway.formats.encoding import UTF_16, codec_name, sniff
@@ -18,6 +18,7 @@ from gateway.push.answers import BASE
 MAX_BYTES = 8 * 1024**2
 BLOCK_BYTES = 64 * 1024
 _JSON = ("application/json", "text/json")
+_PERSON = (("remoteId", "ContactId"), ("email", "PrimaryEmailAddress"))
 _REMEDY = f"Send files to {BASE}/imports."
 
 
@@ -47,7 +48,27 @@ def read_json(*, optional: bool = False) -> Body:
     if not codec.startswith(("utf-8", UTF_16)):
         raise GatewayError("UNSUPPORTED_MEDIA_TYPE", "JSON is sent in UTF-8 or UTF-16.", field="Content-Type")
     codec, mark = sniff(data[:4], codec)
-    return Body(loads(decode(data[mark:], codec)), digest.hexdigest())
+    value = loads(decode(data[mark:], codec))
+    g.body_value = value
+    return Body(value, digest.hexdigest())
+
+
+def person() -> tuple[str | None, str | None]:
+    """Remote ID and address of the one person that the request is about, as they were sent; None and None for others.
+
+    It looks at the parameters of the URL, then at a body of one record, of either face. Raises nothing.
+    """
+    value = g.get("body_value")
+    if isinstance(value, dict) and isinstance(value.get("records"), list):
+        value = value["records"]
+    if isinstance(value, list):
+        value = value[0] if len(value) == 1 else None
+    if isinstance(value, dict) and isinstance(value.get("ContactDetails"), dict):
+        value = value["ContactDetails"]
+    members = value if isinstance(value, dict) else {}
+    found = (request.args.get(ours) or members.get(ours) or members.get(theirs) for ours, theirs in _PERSON)
+    remote_id, email = (str(each) if isinstance(each, (str, int)) else None for each in found)
+    return remote_id, email
 
 
 def read_blocks() -> Iterator[bytes]:

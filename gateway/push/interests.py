@@ -1,4 +1,4 @@
-"""The interests of a brand: list and create (PUSH-37)."""
+"""The interests of a brand: list, create, change, and who is in them (PUSH-37)."""
 
 from __future__ import annotations
 
@@ -6,14 +6,24 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway.push import query, shapes
+from gateway.domain.records import Identifier
+from gateway.push import options, query, shapes
 from gateway.push.answers import change, show
 from gateway.push.body import read_json
 from gateway.push.operations import operation
 from gateway.push.query import Parameter
-from gateway.push.schemas.interests import INTEREST, INTEREST_DRAFT, INTEREST_PAGE
+from gateway.push.schemas.interests import (
+    INTEREST,
+    INTEREST_CHANGES,
+    INTEREST_DRAFT,
+    INTEREST_PAGE,
+    MEMBER_CHANGES,
+)
 from gateway.push.schemas.kinds import Flag, Text
-from gateway.services import interests
+from gateway.push.schemas.options import DETAIL
+from gateway.push.schemas.people import BATCH
+from gateway.push.subscribers import trimmed
+from gateway.services import interests, members
 from gateway.services.gateway import Gateway, Unit
 
 
@@ -46,4 +56,37 @@ def routes(gateway: Gateway) -> Blueprint:
 
         return change(gateway, body.sha256, work)
 
+    _add_changes(made, gateway)
     return made
+
+
+def _add_changes(made: Blueprint, gateway: Gateway) -> None:
+    @made.patch("/interests/<interest_id>")
+    @operation("PUSH-37", "Rename an interest, describe it, make it public", scope="import", body=INTEREST_CHANGES,
+               answer=INTEREST, writes=True, codes=("ALREADY_EXISTS", "INVALID_CHARACTER"), example={"public": True})
+    def update(interest_id: str) -> Response:
+        number = query.path_id(interest_id)
+        body = read_json()
+        changes = interests.InterestChanges(**INTEREST_CHANGES.read("", body.value))
+        return change(gateway, body.sha256,
+                      lambda unit: (200, shapes.interest(interests.update(unit, number, changes))))
+
+    @made.post("/interests/<interest_id>/members")
+    @operation("PUSH-37", "Add, remove or replace members", scope="import", body=MEMBER_CHANGES, answer=BATCH,
+               parameters=(DETAIL,), writes=True,
+               codes=("BRAKE_HELD", "TOO_MANY_RECORDS", "LIST_UNKNOWN"),
+               about="It changes what this integration added itself; others' memberships stay.",
+               example={"mode": "Add", "remoteIds": ["17"]})
+    def change_members(interest_id: str) -> Response:
+        number = query.path_id(interest_id)
+        detail = options.detail()
+        body = read_json()
+        given = MEMBER_CHANGES.read("", body.value)
+        who = [*(Identifier(remote_id=each) for each in given.get("remoteIds", ())),
+               *(Identifier(email=each) for each in given.get("emails", ()))]
+
+        def work(unit: Unit) -> tuple[int, dict[str, Any]]:
+            name = interests.get(unit, number).name
+            return 200, shapes.batch(trimmed(members.change_members(unit, name, given["mode"], who), detail))
+
+        return change(gateway, body.sha256, work)

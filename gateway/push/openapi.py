@@ -7,16 +7,19 @@ from collections.abc import Iterable, Mapping
 
 from flask import Flask
 
+from gateway.domain.records import MAX_NAME
 from gateway.errors import CATALOGUE
 from gateway.push.operations import Operation, operations
 from gateway.push.query import Parameter
 from gateway.push.schemas.common import ERROR, READ, WRITTEN
 from gateway.push.schemas.jobs import JOB_PREFIX
-from gateway.push.schemas.kinds import Id, Json, Kind, Thing, described, things
+from gateway.push.schemas.kinds import Id, Json, Kind, Text, Thing, described, things
 
 JSON_TYPES = ("application/json", "text/json")
 _PATH_PART = re.compile(r"<(?:\w+:)?(\w+)>")
-_PATH_IDS = {"job_id": Id(prefix=JOB_PREFIX)}
+_PATH_KINDS: dict[str, Kind] = {"job_id": Id(prefix=JOB_PREFIX), "name": Text(max_length=MAX_NAME)}
+"""Of path parameters; all others are ids."""
+
 _ABOUT = """\
 Send people, mailings and questions over HTTP, get JSON back. Two faces, one service: `/push/v1` for new callers,
 `/v2` for callers written for a PUSH API that we stand in for.
@@ -105,8 +108,7 @@ def _operation(method: str, path: str, rule: str, declared: Operation, found: _F
 
 def _path_parameters(rule: str) -> list[Json]:
     return [{"name": _camel(name), "in": "path", "required": True,
-             "schema": {"type": "string", "pattern": _PATH_IDS.get(name, Id()).schema(False)["pattern"]}}
-            for name in _PATH_PART.findall(rule)]
+             "schema": _PATH_KINDS.get(name, Id()).schema(False)} for name in _PATH_PART.findall(rule)]
 
 
 def _parameter(given: Parameter) -> Json:

@@ -12,6 +12,7 @@ from gateway.domain.mailing import InstanceView, MailingView, Preview, TestCopy
 from gateway.domain.metrics import HitCounts, Report
 from gateway.domain.paging import Page
 from gateway.domain.records import STATUSES, BatchReport, Counters, InterestView, Outcome, Problem, SubscriberView
+from gateway.domain.refusals import ErrorView
 from gateway.domain.upload import JobView, RowError
 from gateway.push.answers import BASE
 
@@ -151,6 +152,15 @@ def event(view: EventView) -> Json:
         mailingId=_id(view.mailing_id), instanceId=_id(view.instance_id), deliveryId=_id(view.delivery_id),
         subscriberId=_id(view.subscriber_id), remoteId=view.remote_id, email=view.address, url=view.url,
         origin=view.origin, reason=view.reason, code=view.code, automated=view.automated)
+
+
+def logged_error(view: ErrorView) -> Json:
+    """A line of the error log (PUSH-14)."""
+    return known(
+        errorId=str(view.error_id), kind=view.kind, recordedAt=view.recorded_at, actor=view.actor, door=view.door,
+        code=view.code, message=view.message, operation=view.operation, requestId=view.request_id,
+        jobId=None if view.upload_id is None else f"j-{view.upload_id}", row=view.row, line=view.line,
+        remoteId=view.remote_id, email=view.email, field=view.field)
 
 
 def report(given: Report) -> Json:

@@ -42,7 +42,7 @@ def _add_import(made: Blueprint, gateway: Gateway) -> None:
     def import_records() -> Response:
         wanted = options.import_options()
         body = read_json()
-        records = [record_of(item) for item in _records(body.value)]
+        records = [record_of(item) for item in records_in(body.value)]
         return change(gateway, body.sha256, lambda unit: (
             200, shapes.batch(imports.import_records(unit, records, wanted))))
 
@@ -76,20 +76,21 @@ def _add_status(made: Blueprint, gateway: Gateway, name: str, summary: str,
     def status() -> Response:
         detail = options.detail()
         body = read_json()
-        entries = [entry_of(item) for item in _records(body.value)]
-        return change(gateway, body.sha256, lambda unit: (200, shapes.batch(_trimmed(act(unit, entries), detail))))
+        entries = [entry_of(item) for item in records_in(body.value)]
+        return change(gateway, body.sha256, lambda unit: (200, shapes.batch(trimmed(act(unit, entries), detail))))
 
     made.post(f"/subscribers/{name}", endpoint=name)(status)
 
 
-def _trimmed(report: BatchReport, detail: str) -> BatchReport:
+def trimmed(report: BatchReport, detail: str) -> BatchReport:
+    """The report with the results that ``detail`` asks for (PUSH-28)."""
     if detail == "All":
         return report
     kept = tuple(each for each in report.outcomes if each.status == FAILED) if detail == "Failures" else ()
     return replace(report, outcomes=kept)
 
 
-def _records(value: Any) -> list[Any]:
+def records_in(value: Any) -> list[Any]:
     """A bare array, or an object with the array in ``records``; raises ``TOO_MANY_RECORDS`` naming the bulk path."""
     records = value if isinstance(value, list) else members(value, ("records",), required=("records",))["records"]
     if not isinstance(records, list):

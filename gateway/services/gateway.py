@@ -13,12 +13,16 @@ from gateway.db import engine as db_engine
 from gateway.db.engine import Connection, Engine
 from gateway.db.unit import Ring, Unit
 from gateway.domain.accounts import Actor
+from gateway.domain.refusals import Refusal
 from gateway.domain.tokens import Keys
+from gateway.services.backlog import Backlog
 from gateway.services.passwords import Logins
 from gateway.services.ratelimits import Rates
 from gateway.settings import Settings
 
 __all__ = ["Doorbell", "Gateway", "Ring", "SilentDoorbell", "Unit"]
+
+REFUSALS_KEPT_A_MINUTE = 600
 
 
 class Doorbell(Protocol):
@@ -52,6 +56,7 @@ class Gateway:
 
     ``stopping`` says whether this process was asked to stop: long work that sees it returns at its next
     safe point, and the sweep of another process finds the rest. ``rates`` counts requests; none is refused by default.
+    ``refusals`` wait to be written, so many of one credential a minute: one in an endless loop must not fill the disk.
     """
 
     settings: Settings
@@ -62,6 +67,8 @@ class Gateway:
     stopping: Callable[[], bool] = lambda: False
     logins: Logins = field(default_factory=Logins)
     rates: Rates = field(default_factory=partial(Rates, 0))
+    refusals: Backlog[Refusal] = field(default_factory=Backlog)
+    refusal_rates: Rates = field(default_factory=partial(Rates, REFUSALS_KEPT_A_MINUTE))
     on_close: list[Callable[[], None]] = field(default_factory=list)
 
     @contextmanager
@@ -92,6 +99,7 @@ class Gateway:
 
     def close(self) -> None:
         """Stops what the process started, newest first."""
+        self.refusals.stop()
         while self.on_close:
             self.on_close.pop()()
         self.engine.dispose()

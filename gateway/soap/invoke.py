@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.domain.accounts import Actor
-from gateway.services import idempotency
+from gateway.errors import GatewayError
+from gateway.services import idempotency, refusals
 from gateway.services.gateway import Gateway, Unit
 from gateway.soap import auth, faults
 from gateway.soap.encode import ANSWER, response
@@ -43,9 +44,13 @@ class Invoker:
             xml = response(operation.name, operation.answer, operation.run(self.gateway, request))
         else:
             actor = auth.authenticate(self.gateway, ctx)
-            if operation.right:
-                actor.require(operation.right)
-            xml = self.run(operation, actor, ctx, request)
+            try:
+                if operation.right:
+                    actor.require(operation.right)
+                xml = self.run(operation, actor, ctx, request)
+            except GatewayError as error:
+                refusals.note(self.gateway, actor, operation.name, error)
+                raise
         raw_answer(ctx, xml)
 
     def run(self, operation: Operation, actor: Actor, ctx: Any, request: Any) -> str:

@@ -97,8 +97,8 @@ def test_reserved_path(call, door):
 
 
 @pytest.mark.parametrize(("method", "path"), [
-    ("GET", "/writebacks"), ("GET", "/errors"),
-    ("POST", "/subscribers/optout"), ("GET", "/nothing"), ("GET", "/subscribers/"), ("GET", "//subscribers"),
+    ("GET", "/writebacks"),
+    ("GET", "/nothing"), ("GET", "/subscribers/"), ("GET", "//subscribers"),
     ("GET", "/imports/12"), ("GET", "/imports/j-"), ("GET", "/imports/j-0"), ("GET", "/imports/j-9"),
     ("GET", "/imports/j-99999999999999999999"), ("GET", "/imports/j-1/rejects"), ("POST", "/mailings/1/pause"),
     ("GET", "/mailings/x"), ("GET", "/mailings/-1"), ("GET", "/mailings/9/report"), ("GET", "/mailings/1%00")])

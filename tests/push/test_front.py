@@ -2,10 +2,15 @@
 
 import json
 import socket
+import subprocess
+import sys
+from contextlib import closing
+from http.client import HTTPConnection
 
 import pytest
 
-from tests.support.installation import Installation
+from tests.support.installation import Installation, clean_environ
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")
@@ -44,3 +49,52 @@ def test_what_http_refuses_is_told_in_json(place, raw, status, code):
     told = json.loads(body)
     assert (found, told["code"], told["success"]) == (status, code, False)
     assert headers["x-request-id"] == told["requestId"] and headers["content-type"] == "application/json"
+
+
+SLOW_SERVER = """
+import pathlib, sys, time
+from gateway import server
+folder = pathlib.Path(sys.argv[1])
+
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/slow":
+        (folder / "inside").touch()
+        while not (folder / "go").exists():
+            time.sleep(0.01)
+    start_response("200 OK", [("Content-Length", "2")])
+    return [b"ok"]
+
+sock = server.listen("127.0.0.1", 0)
+(folder / "port.part").write_text(str(sock.getsockname()[1]))
+(folder / "port.part").rename(folder / "port")
+server.serve(app, sock)
+"""
+
+
+def test_a_server_that_is_stopping_finishes_and_sends_away(tmp_path):
+    """PUSH-13: what is in hand is finished and answered; what comes while it drains is 503 with Retry-After."""
+    process = subprocess.Popen([sys.executable, "-c", SLOW_SERVER, str(tmp_path)], env=clean_environ())
+    try:
+        wait_for(lambda: (tmp_path / "port").exists(), "the server")
+        address = ("127.0.0.1", int((tmp_path / "port").read_text()))
+        with closing(HTTPConnection(*address, timeout=30)) as slow, closing(HTTPConnection(*address)) as kept:
+            kept.request("GET", "/")
+            assert kept.getresponse().read() == b"ok"
+            slow.request("GET", "/slow")
+            wait_for(lambda: (tmp_path / "inside").exists(), "the request")
+            process.terminate()
+
+            def sent_away():
+                kept.request("GET", "/")
+                answer = kept.getresponse()
+                body = answer.read()
+                return (answer.headers, json.loads(body)) if answer.status == 503 else None
+
+            headers, told = wait_for(sent_away, "the drain")
+            assert headers["Retry-After"] == "5" and (told["code"], told["retryable"]) == ("UNAVAILABLE", True)
+            (tmp_path / "go").touch()
+            assert slow.getresponse().read() == b"ok"
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        process.wait()

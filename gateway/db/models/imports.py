@@ -76,6 +76,8 @@ decision = Table(
     Index("ix_decision_subscriber", "subscriber_id"),
     *(Index(f"ix_decision_nobody_{name}", "brand_id", name, sqlite_where=text("subscriber_id IS NULL"),
             postgresql_where=text("subscriber_id IS NULL")) for name in ("email", "remote_id")),
+    Index("ix_decision_failed", "brand_id", "recorded_at", "id", sqlite_where=text("status = 'failed'"),
+          postgresql_where=text("status = 'failed'")),
     sqlite_autoincrement=True,
 )
 
@@ -91,6 +93,8 @@ refusal = Table(
     Column("field", String(255)),
     Column("message", Text, nullable=False),
     Column("request_id", String(64)),
+    Column("remote_id", String(255)),  # where the request was about one person
+    Column("email", String(320)),
     Index("ix_refusal_recorded", "brand_id", "recorded_at", "id"),
     sqlite_autoincrement=True,
 )

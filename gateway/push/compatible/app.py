@@ -10,12 +10,11 @@ from flask import Blueprint, Flask, Response, g
 
 from gateway.errors import GatewayError
 from gateway.push import errors
-from gateway.push.auth import authenticate
+from gateway.push.auth import COMPATIBLE, authenticate
 from gateway.push.compatible import contacts, lists
 from gateway.push.operations import operation
 from gateway.services.gateway import Gateway
 
-DOOR = "v2"
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
@@ -28,7 +27,7 @@ def make_app(gateway: Gateway) -> Flask:
     app = Flask("gateway.push.compatible", static_folder=None)
     app.config["PROVIDE_AUTOMATIC_OPTIONS"] = False  # an answer without JSON
     app.before_request(lambda: _begin(gateway))
-    errors.install(app)
+    errors.install(app, gateway)
     for noun in (contacts, lists):
         app.register_blueprint(noun.routes(gateway))
     app.register_blueprint(_others())
@@ -38,7 +37,7 @@ def make_app(gateway: Gateway) -> Flask:
 
 def _begin(gateway: Gateway) -> None:
     g.request_id = f"r-{uuid.uuid4().hex[:16]}"
-    g.actor = authenticate(gateway, DOOR)
+    g.actor = authenticate(gateway, COMPATIBLE)
 
 
 def _kindly(inner: Wsgi) -> Wsgi:

@@ -49,6 +49,8 @@ def _add_imports() -> None:
     for name in ("email", "remote_id"):  # what was refused for want of a person is found by what it named (ID-79)
         op.create_index(f"ix_decision_nobody_{name}", "decision", ["brand_id", name],
                         **_partial("subscriber_id IS NULL"))
+    op.create_index("ix_decision_failed", "decision", ["brand_id", "recorded_at", "id"],
+                    **_partial("status = 'failed'"))
     op.create_table(
         "refusal",
         sa.Column("id", BIG, autoincrement=True, nullable=False),
@@ -61,6 +63,8 @@ def _add_imports() -> None:
         sa.Column("field", sa.String(255)),
         sa.Column("message", sa.Text(), nullable=False),
         sa.Column("request_id", sa.String(64)),
+        sa.Column("remote_id", sa.String(255)),
+        sa.Column("email", sa.String(320)),
         sa.ForeignKeyConstraint(["brand_id"], ["brand.id"], name=op.f("fk_refusal_brand_id")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_refusal")),
         sqlite_autoincrement=True,
