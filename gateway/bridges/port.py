@@ -44,7 +44,8 @@ class WritebackItem:
     """One fact to write into the foreign system (ID-53..55).
 
     ``writeback_id`` is stable and the key by which a system may recognise a repetition (ID-62). ``reason`` has
-    at most 250 characters. ``code`` and ``bounce_class`` are given for ``bad_email``.
+    at most 250 characters. ``code`` and ``bounce_class`` are given for ``bad_email``, ``interest`` (its name)
+    for ``interest_left`` and ``interest_joined`` (ID-56).
     """
 
     writeback_id: int
@@ -56,6 +57,7 @@ class WritebackItem:
     reason: str | None = None
     code: str | None = None
     bounce_class: str | None = None
+    interest: str | None = None
 
 
 class MemberStream(Iterator[RemoteMember]):

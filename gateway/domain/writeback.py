@@ -10,7 +10,8 @@ from gateway.errors import GatewayError
 
 UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL = "unsubscribe", "resubscribe", "bad_email"
 CORRECTED_ADDRESS = "corrected_address"
-KINDS = (UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL, CORRECTED_ADDRESS)
+INTEREST_LEFT, INTEREST_JOINED = "interest_left", "interest_joined"
+KINDS = (UNSUBSCRIBE, RESUBSCRIBE, BAD_EMAIL, CORRECTED_ADDRESS, INTEREST_LEFT, INTEREST_JOINED)
 
 READY, PROCESSING, SENT, ERROR, FAILED = "ready", "processing", "sent", "error", "failed"
 EXPIRED, CLOSED = "expired", "closed"

@@ -97,10 +97,15 @@ def bridge(gateway: Gateway, integration: IntegrationView) -> Bridge:
     Raises ``STATE_CONFLICT`` for a kind without a bridge, ``INTERNAL_ERROR`` when the stored configuration
     does not open with this installation's key, ``INVALID_VALUE`` when it is not one that this version takes.
     """
-    _require_bridge(integration)
     with gateway.reading(system_actor(integration.brand_id)) as unit:
-        sealed = queries.config(unit.connection, integration.brand_id, integration.integration_id)
-    config = json.loads(decrypt(gateway.settings.secret_key, PURPOSE, sealed or ""))
+        return bridge_of(unit, integration)
+
+
+def bridge_of(unit: Unit, integration: IntegrationView) -> Bridge:
+    """As :func:`bridge`, within a transaction of the integration's brand."""
+    _require_bridge(integration)
+    sealed = queries.config(unit.connection, integration.brand_id, integration.integration_id)
+    config = json.loads(decrypt(unit.settings.secret_key, PURPOSE, sealed or ""))
     return registry.make(integration.kind, config)
 
 

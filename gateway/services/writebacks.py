@@ -40,7 +40,7 @@ class _Turn:
     owner: str
 
 
-def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
+def queue(unit: Unit, *, kind: str, event_id: int, email: str | None, payload: Mapping[str, object],
           subscriber_ids: Sequence[int] = (), except_integration_id: int | None = None,
           only_integration_id: int | None = None) -> int:
     """Writes one row per live remote key at ``email`` (normalised) and answers how many (ID-53, ID-59).
@@ -50,7 +50,8 @@ def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[
     Called in the transaction of the fact, whose event is stored already; nothing is committed here.
     Integrations without a bridge get none, nor does ``except_integration_id`` (whose call it was); with
     ``only_integration_id`` nobody else does (ID-57).
-    ``payload`` may hold ``origin``, ``reason`` (cut at 250 characters), ``code``, ``bounce_class``.
+    Without ``email`` the fact is about ``subscriber_ids`` alone, whoever else has their address.
+    ``payload`` may hold ``origin``, ``reason`` (cut at 250 characters), ``code``, ``bounce_class``, ``interest``.
     Repeating it for the same event writes nothing. The worker is rung for every integration served.
     """
     cut = {key: value[:rules.MAX_REASON] if key == "reason" and isinstance(value, str) else value
@@ -62,6 +63,20 @@ def queue(unit: Unit, *, kind: str, event_id: int, email: str, payload: Mapping[
     for integration_id in sorted(set(served)):
         unit.ring("run_writebacks", unit.brand_id, integration_id)
     return len(served)
+
+
+def takers(unit: Unit, kind: str) -> list[int]:
+    """The integrations of the brand whose bridge takes writebacks of this kind: for kinds that few do (ID-56)."""
+    return [found.integration_id for found in integration_queries.find(unit.connection, unit.brand_id)
+            if found.kind in registry.kinds() and _takes(unit, found, kind)]
+
+
+def _takes(unit: Unit, integration: IntegrationView, kind: str) -> bool:
+    try:
+        with closing(integrations.bridge_of(unit, integration)) as bridge:  # made, not connected
+            return kind in bridge.writes
+    except GatewayError:
+        return False  # a configuration that does not open takes nothing; its turn says so
 
 
 def run_writebacks(gateway: Gateway, brand_id: int, integration_id: int) -> None:
@@ -190,7 +205,7 @@ def _settle(turn: _Turn, row: WritebackView, step: str, message: str | None) -> 
 
 def _item(row: WritebackView) -> WritebackItem:
     facts = {key: None if row.payload.get(key) is None else str(row.payload[key])
-             for key in ("origin", "reason", "code", "bounce_class")}
+             for key in ("origin", "reason", "code", "bounce_class", "interest")}
     return WritebackItem(row.writeback_id, row.kind, row.remote_id, row.email or "", row.occurred_at, **facts)
 
 

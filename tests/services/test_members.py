@@ -5,12 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 import pytest
+import sqlalchemy as sa
 
+from gateway.db.models import metadata
 from gateway.domain.accounts import ADMIN, READER
 from gateway.domain.paging import PageRequest
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.services import imports, interests, members, optout, subscribers
+from gateway.services import imports, integrations, interests, members, optout, subscribers
 from gateway.services.interests import InterestChanges
 from gateway.services.members import InterestChangeFilter
 from tests.support.world import World
@@ -167,6 +169,48 @@ class TestOptOut:
         assert refused(leave, world, as_=world.actor(role=READER))[0] == "NOT_ALLOWED"
         outcomes = leave(world, entry(email=ANN), entry(), entry(remote_id="9"), entry(email="x"))
         assert [o.problem.code for o in outcomes] == ["NOT_FOUND", "IDENTIFIER_MISSING", "NOT_FOUND", "INVALID_EMAIL"]
+
+
+class TestWritebacks:
+    """ID-56: whoever left an interest, and whoever came back, is told to the systems that map it, and to no others."""
+
+    WRITES = {"unsubscribe": "UPDATE m SET no_mail = 1 WHERE id = :remote_id"}
+    MAPS = WRITES | {kind: f"UPDATE m SET {kind} = :interest WHERE id = :remote_id"
+                     for kind in ("interest_left", "interest_joined")}
+
+    @pytest.fixture
+    def systems(self, world):
+        """ann@ is 17 of ams, which maps interests, and 5 of dues, which does not; fam. member 18 shares the address."""
+        for name, writes in (("ams", self.MAPS), ("dues", self.WRITES)):
+            with world.unit(world.actor(role=ADMIN)) as unit:
+                integrations.add(unit, name, "sql", {"url": "sqlite:////nowhere.db", "members":
+                                                     "SELECT id AS remote_id, mail AS email FROM m",
+                                                     "writeback": writes})
+        push(world, SubscriberRecord("17", ANN), SubscriberRecord("18", ANN), as_=world.actor("ams"))
+        push(world, SubscriberRecord("5", ANN), as_=world.actor("dues"))
+        return world
+
+    def written(self, world):
+        with world.reading() as unit:
+            t = metadata.tables["writeback"].c
+            rows = unit.connection.execute(sa.select(t.remote_id, t.kind, t.email, t.payload).order_by(t.id)).all()
+        return [(row.remote_id, row.kind, row.email, row.payload["interest"]) for row in rows]
+
+    def test_by_the_person_alone(self, systems):
+        """One row a remote key, of the person who is meant; doing it again writes nothing."""
+        with systems.reading(systems.actor("ams")) as unit:
+            seventeen = subscribers.get(unit, Identifier(remote_id="17")).subscriber_id
+        for _ in range(2):
+            leave(systems, entry(subscriber_id=seventeen))
+        leave(systems, entry("asked", subscriber_id=seventeen), act=optout.rejoin)
+        assert self.written(systems) == [("17", "interest_left", ANN, "News"), ("17", "interest_joined", ANN, "News")]
+
+    def test_by_address_and_not_to_the_caller(self, systems):
+        """ID-53: whose call it was knows already."""
+        leave(systems, entry(email=ANN), as_=systems.actor("ams"))
+        assert self.written(systems) == []
+        leave(systems, entry(email=ANN), interests=("Events",))
+        assert [row[:2] for row in self.written(systems)] == [("17", "interest_left"), ("18", "interest_left")]
 
 
 class TestFeed:

@@ -16,7 +16,8 @@ from gateway.errors import GatewayError
 KEYS = ("url", "members", "writeback", "timeout_s")
 COLUMNS = ("remote_id", "email", "do_not_email", "interests", "deleted")
 TABLE_KEYS = ("table", "schema", *COLUMNS)
-PARAMETERS = ("remote_id", "email", "occurred_at", "origin", "reason", "code", "bounce_class", "writeback_id")
+PARAMETERS = ("remote_id", "email", "occurred_at", "origin", "reason", "code", "bounce_class", "interest",
+              "writeback_id")
 DEFAULT_TIMEOUT_S, MAX_TIMEOUT_S = 30.0, 100.0  # a write must end within its lease of two minutes
 
 

@@ -20,20 +20,25 @@ from gateway.domain.paging import Window
 from gateway.domain.writeback import WritebackFilter, WritebackView
 
 
-def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, email: str, payload: Mapping[str, object],
-        kinds: Sequence[str], subscriber_ids: Sequence[int], except_integration_id: int | None,
-        now: dt.datetime, only_integration_id: int | None = None) -> list[int]:
+def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, email: str | None,
+        payload: Mapping[str, object], kinds: Sequence[str], subscriber_ids: Sequence[int],
+        except_integration_id: int | None, now: dt.datetime, only_integration_id: int | None = None) -> list[int]:
     """Writes one row per live remote key at the address, or of these records wherever they are (ID-53, ID-59).
+
+    Without an address the fact is about these records alone.
 
     Answers the integration of each new row.
 
     Only integrations of ``kinds`` get rows. A key that has a row of this event already gets no second one,
     and an event older than 30 days gets none (ID-58).
     """
+    concerned = subscriber.c.id.in_(subscriber_ids)
+    if email is not None:
+        concerned = sa.or_(subscriber.c.email == email, concerned)
     keys = (
         sa.select(
             sa.literal(brand_id), remote_key.c.integration_id, event.c.id, remote_key.c.id, remote_key.c.subscriber_id,
-            remote_key.c.remote_id, sa.literal(email), sa.literal(kind),
+            remote_key.c.remote_id, subscriber.c.email if email is None else sa.literal(email), sa.literal(kind),
             sa.literal(dict(payload), writeback.c.payload.type), sa.literal(rules.READY),
             sa.literal(now, writeback.c.next_at.type), event.c.occurred_at,
             sa.literal(now, writeback.c.created_at.type))
@@ -42,7 +47,7 @@ def add(connection: Connection, brand_id: int, *, kind: str, event_id: int, emai
         .join(integration, integration.c.id == remote_key.c.integration_id)
         .join(event, event.c.id == event_id)
         .where(subscriber.c.brand_id == brand_id, subscriber.c.merged_into.is_(None),
-               sa.or_(subscriber.c.email == email, subscriber.c.id.in_(subscriber_ids)),
+               concerned,
                remote_key.c.brand_id == brand_id, remote_key.c.ended_at.is_(None), integration.c.kind.in_(kinds),
                event.c.brand_id == brand_id, event.c.occurred_at > now - rules.MAX_AGE)
         .order_by(remote_key.c.id))
