@@ -94,8 +94,10 @@ def _erase(args: argparse.Namespace) -> int:
         with gateway.unit(actor) as unit:
             view = app.erasure.erase(unit, who, confirmed=True, close_writebacks=args.close_writebacks)
     facts = {**asdict(view), "erased_at": instant(view.erased_at)}
+    others = f" Records {', '.join(map(str, view.other_ids))} have the address, too." if view.other_ids else ""
     return say(args, facts, f"Erased: {view.addresses} addresses, {view.remote_ids} remote IDs, {view.values} sets of "
-                            f"values. {view.events} events and {view.deliveries} deliveries stay without the person.")
+                            f"values. {view.events} events and {view.deliveries} deliveries stay without the person."
+                            + others)
 
 
 def _ask(gateway: app.Gateway, actor: Actor, args: argparse.Namespace, who: Identifier) -> None:

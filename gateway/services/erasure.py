@@ -16,7 +16,7 @@ from gateway.domain.erasure import EMAIL, KEY, PURPOSE, address_hash, remote_has
 from gateway.domain.events import ERASED, NewEvent
 from gateway.domain.records import UPDATED, Identifier, Outcome
 from gateway.errors import GatewayError
-from gateway.services import subscribers
+from gateway.services import spool, subscribers
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,15 @@ class Hashes:
 class ErasureView:
     """What an erasure removed, in numbers: ``merged_ids`` are tombstones that went with the record.
 
-    ``subscriber_id`` is None when only an address was known. ``shared_addresses`` stay, for somebody else has them;
-    ``closed_writebacks`` never reached their system.
+    ``subscriber_id`` is None when only an address was known. ``shared_addresses`` stay, for the records
+    ``other_ids`` have them: erase those, too, if they are the same person. ``closed_writebacks`` never left.
     """
 
     subscriber_id: int | None
     merged_ids: tuple[int, ...]
     addresses: int
     shared_addresses: int
+    other_ids: tuple[int, ...]
     remote_ids: int
     values: int
     deliveries: int
@@ -62,11 +63,11 @@ def hashes_of(unit: Unit, emails: Iterable[str], keys: Iterable[tuple[int, str]]
 def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: bool = False) -> ErasureView:
     """Forgets a person: values, addresses and remote IDs go from every table, with those of records merged into them.
 
-    Events and deliveries stay without person, keyed hashes stay, so that a later record is ``suppressed``; an event
-    ``erased`` carries ids only. It cannot be undone. Without ``confirmed`` nothing happens and ``INVALID_REQUEST``
-    says what would. Raises also ``NOT_ALLOWED`` (administrators only), what ``subscribers.get`` raises, and
-    ``STATE_CONFLICT`` while a message to the person is being sent, while One-to-Many is being switched on, or while
-    writebacks have not left, unless ``close_writebacks``.
+    Files of failed rows in which the person stands go whole. Events and deliveries stay without person, keyed hashes
+    stay, so that a later record is ``suppressed``; an event ``erased`` carries ids only. It cannot be undone. Without
+    ``confirmed`` nothing happens and ``INVALID_REQUEST`` says what would. Raises also ``NOT_ALLOWED`` (administrators
+    only), what ``subscribers.get`` raises, and ``STATE_CONFLICT`` while a message to the person is being sent, while
+    One-to-Many is being switched on, or while writebacks have not left, unless ``close_writebacks``.
     """
     unit.actor.require("admin")
     locks.lock_brand(unit.connection, unit.brand_id)
@@ -80,11 +81,13 @@ def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: boo
         raise GatewayError("STATE_CONFLICT", f"{len(waiting)} writebacks about this person have not reached their "
                                              "system yet. Let them leave first, or erase with their closing; their "
                                              "system then never hears of it.", field="close-writebacks")
+    for name in stored.drop_rejects(unit.connection, unit.brand_id, found):
+        spool.discard(unit.settings.spool_dir, name)
     stored.forget(unit.connection, unit.brand_id, found, unit.now)
     _remember(unit, found)
     subscriber_id, *merged = found.subscriber_ids or (None,)
-    return ErasureView(subscriber_id, tuple(merged), len(found.addresses), len(found.shared), len(found.keys),
-                       numbers["values"], numbers["deliveries"], numbers["events"], len(waiting), unit.now)
+    return ErasureView(subscriber_id, tuple(merged), len(found.addresses), len(found.shared), found.other_ids,
+                       len(found.keys), numbers["values"], numbers["deliveries"], numbers["events"], len(waiting), unit.now)
 
 
 def _traces(unit: Unit, who: Identifier) -> Traces:
@@ -130,6 +133,7 @@ def _what_goes(found: Traces, numbers: Mapping[str, int], waiting: int) -> str:
                "remote IDs": len(found.keys), "sets of values": numbers["values"]}
     what = ", ".join(f"{name}: {count}" for name, count in counted.items())
     left = f"{numbers['deliveries']} deliveries and {numbers['events']} events stay without the person."
-    also = f" {len(found.shared)} addresses stay, for somebody else has them." if found.shared else ""
+    also = f" {len(found.shared)} addresses stay, for records {', '.join(map(str, found.other_ids[:20]))} have them: " \
+           "erase those, too, if they are the same person." if found.shared else ""
     open_rows = f" {waiting} writebacks have not left yet." if waiting else ""
     return f"This erases for good {what}. {left}{also}{open_rows} Confirm it to go on; nothing was done."

@@ -140,6 +140,39 @@ def test_keyed_hashes_stay_and_find_whoever_comes_back(house, ada):
         assert suppression.suppressed(unit.connection, 2, hashes.all()) == set()
 
 
+def test_whoever_comes_back_is_not_stored(house, ada):
+    """ID-35: by address, by either remote ID; what is stored of the attempt names nobody."""
+    erase(house, email=ADA, close=True)
+    outcomes = push(house, SubscriberRecord("K-NEW", ADA.upper()), SubscriberRecord("K-ADA-17", "new@example.org"),
+                    SubscriberRecord(None, OLD, {"FirstName": "Quillington"}),
+                    SubscriberRecord("K-9", "cy@example.org"))
+    assert [(o.status, o.rule, o.problem and o.problem.code) for o in outcomes[:3]] == [
+        ("suppressed", "ID-35", "SUPPRESSED")] * 3
+    assert outcomes[3].status == "created"
+    (other,) = push(house, SubscriberRecord("C-ADA-5", "x@example.org"), integration="crm")
+    assert other.status == "suppressed"
+    assert traces(house, SECRETS) == []
+
+
+def test_files_of_failed_rows_go_with_the_person(house, tmp_path):
+    """PUSH-33: a file in which the person stands is removed whole; other files stay."""
+    push(house, SubscriberRecord("K-1", ADA))
+    house.settings.spool_dir.mkdir(parents=True, exist_ok=True)
+    for upload_id, bad in ((1, ADA), (2, "cy@example.org")):
+        push(house, SubscriberRecord("K-1" if bad == ADA else "K-2", bad, {"Birthday": "x"}))
+        name = f"{upload_id}.rejects"
+        (house.settings.spool_dir / name).write_text(bad)
+        with house.unit() as unit:
+            newest = sa.select(sa.func.max(metadata.tables["upload"].c.id)).scalar_subquery()
+            unit.connection.execute(sa.update(metadata.tables["upload"]).where(
+                metadata.tables["upload"].c.id == newest).values(rejects_name=name))
+    erase(house, email=ADA)
+    assert [path.name for path in house.settings.spool_dir.iterdir()] == ["2.rejects"]
+    with house.reading() as unit:
+        names = unit.connection.execute(sa.select(metadata.tables["upload"].c.rejects_name)).scalars()
+        assert [name for name in names if name] == ["2.rejects"]
+
+
 def test_it_asks_twice_and_says_what_would_go(house, ada):
     """ID-35: unconfirmed, nothing is done, and the answer names numbers, not the person."""
     before = texts(house)
@@ -191,6 +224,7 @@ def test_an_address_that_somebody_else_has_stays_with_them(house):
     assert refused(house, email=FAMILY).code == "AMBIGUOUS_EMAIL"
     view = erase(house, remote_id="K-1")
     assert (view.addresses, view.shared_addresses, view.remote_ids) == (0, 1, 1)
+    assert view.other_ids == (second.subscriber_id,)
     with house.reading() as unit:
         shown = subscribers.get(unit, Identifier(email=FAMILY))
         assert (shown.subscriber_id, shown.status) == (second.subscriber_id, "unsubscribed")

@@ -38,12 +38,14 @@ class Traces:
 
     ``subscriber_ids``: the record and all that were merged into it. ``keys``: (integration id, remote ID).
     ``addresses``: those they have or had that nobody else has now; ``shared``: those that somebody else has.
+    ``other_ids``: the records of those others, who may be the same person in another system.
     """
 
     subscriber_ids: tuple[int, ...]
     keys: tuple[tuple[int, str], ...]
     addresses: tuple[str, ...]
     shared: tuple[str, ...]
+    other_ids: tuple[int, ...] = ()
 
 
 def family(connection: Connection, brand_id: int, subscriber_id: int) -> list[int]:
@@ -77,11 +79,12 @@ def traces(connection: Connection, brand_id: int, subscriber_ids: Sequence[int],
                                                        among(connection, k.subscriber_id, subscriber_ids))
         .order_by(k.id)).all()
     addresses = set(named) | _addresses(connection, brand_id, subscriber_ids)
-    others = set(connection.scalars(sa.select(t.email).where(
+    rows = connection.execute(sa.select(t.id, t.email).where(
         t.brand_id == brand_id, t.merged_into.is_(None), among(connection, t.email, sorted(addresses)),
-        not_among(connection, t.id, subscriber_ids)))) if addresses else set()
+        not_among(connection, t.id, subscriber_ids)).order_by(t.id)).all()
+    others = {row.email for row in rows}
     return Traces(tuple(subscriber_ids), tuple((row[0], row[1]) for row in keys), tuple(sorted(addresses - others)),
-                  tuple(sorted(addresses & others)))
+                  tuple(sorted(others)), tuple(row.id for row in rows))
 
 
 def _addresses(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> set[str]:
@@ -138,6 +141,18 @@ def open_writebacks(connection: Connection, brand_id: int, found: Traces) -> lis
         t.brand_id == brand_id, t.state.in_(writing.OPEN), _of_keys(connection, found)).order_by(t.id)))
 
 
+def drop_rejects(connection: Connection, brand_id: int, found: Traces) -> list[str]:
+    """The files of failed rows in which the person stands; no upload points to them any more. Ask before ``forget``."""
+    d, u = decision.c, upload.c
+    failed = sa.select(d.upload_id).where(d.brand_id == brand_id, d.status == words.FAILED,
+                                          _about(connection, brand_id, found))
+    names = list(connection.scalars(sa.select(u.rejects_name).where(
+        u.brand_id == brand_id, u.rejects_name.is_not(None), u.id.in_(failed))))
+    connection.execute(sa.update(upload).where(u.brand_id == brand_id, among(connection, u.rejects_name, names))
+                       .values(rejects_name=None))
+    return names
+
+
 def forget(connection: Connection, brand_id: int, found: Traces, now: dt.datetime) -> None:
     """Removes every value, address and remote ID of the person; rows that others count on stay, without person."""
     _forget_records(connection, brand_id, found, now)
@@ -147,6 +162,8 @@ def forget(connection: Connection, brand_id: int, found: Traces, now: dt.datetim
     for address in found.addresses:
         _forget_requests(connection, brand_id, address)
     for _, remote_id in found.keys:
+        connection.execute(sa.delete(refusal).where(refusal.c.brand_id == brand_id,
+                                                    refusal.c.remote_id == remote_id))
         _forget_answers(connection, brand_id, f'"{remote_id}"', f">{remote_id}<")
 
 
@@ -206,22 +223,28 @@ def _of_keys(connection: Connection, found: Traces) -> sa.ColumnElement[bool]:
 
 def _forget_decisions(connection: Connection, brand_id: int, found: Traces) -> None:
     d = decision.c
+    told = [d.changes.contains(json.dumps(address, ensure_ascii=False), autoescape=True) for address in found.addresses]
+    connection.execute(sa.update(decision).where(
+        d.brand_id == brand_id, sa.or_(_about(connection, brand_id, found), *told)).values(
+        remote_id=None, email=None, message=None, changes=None))
+
+
+def _about(connection: Connection, brand_id: int, found: Traces) -> sa.ColumnElement[bool]:
+    """Whether a decision is about the person: by our id, by an address as it was sent, or by a remote ID."""
+    d = decision.c
     whose = [among(connection, d.subscriber_id, found.subscriber_ids),
              among(connection, sa.func.lower(sa.func.trim(d.email), type_=sa.String), found.addresses)]
-    whose += [d.changes.contains(json.dumps(address, ensure_ascii=False), autoescape=True)
-              for address in found.addresses]
     for integration_id in {integration_id for integration_id, _ in found.keys}:
         ids = [remote_id for owner, remote_id in found.keys if owner == integration_id]
         whose.append(sa.and_(among(connection, d.remote_id, ids), d.upload_id.in_(
             sa.select(upload.c.id).where(upload.c.brand_id == brand_id, upload.c.integration_id == integration_id))))
-    connection.execute(sa.update(decision).where(d.brand_id == brand_id, sa.or_(*whose)).values(
-        remote_id=None, email=None, message=None, changes=None))
+    return sa.or_(*whose)
 
 
 def _forget_requests(connection: Connection, brand_id: int, address: str) -> None:
     r = refusal.c
     connection.execute(sa.delete(refusal).where(r.brand_id == brand_id, sa.or_(
-        *(sa.func.lower(column).contains(address, autoescape=True) for column in (r.operation, r.message)))))
+        *(sa.func.lower(column).contains(address, autoescape=True) for column in (r.operation, r.message, r.email)))))
     _forget_answers(connection, brand_id, address)
 
 
