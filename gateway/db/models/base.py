@@ -62,6 +62,16 @@ def ref(name: str, target: str, *, nullable: bool = False, index: bool = False, 
     return Column(name, BigId, ForeignKey(f"{target}.id"), nullable=nullable, index=index, **kw)
 
 
+def unchecked(name: str, *, nullable: bool = False, index: bool = False) -> Column[int]:
+    """A column that refers to a row of another table, like :func:`ref`, without a constraint that says so.
+
+    For the tables that an import writes by the million: each constraint costs a look-up a row, and a lock on
+    PostgreSQL, to prove what holds anyway. Nothing that they refer to is ever deleted, and they are written only by
+    functions that have just made or read what they name (tests/db/test_references.py).
+    """
+    return Column(name, BigId, nullable=nullable, index=index)
+
+
 def brand_ref() -> Column[int]:
     """The brand (tenant) that a row belongs to; every query of a tenant's table is filtered by it."""
     return ref("brand_id", "brand")

@@ -14,7 +14,7 @@ from sqlalchemy import (
     text,
 )
 
-from gateway.db.models.base import BigId, Instant, Json, brand_ref, id_column, metadata, ref
+from gateway.db.models.base import BigId, Instant, Json, brand_ref, id_column, metadata, ref, unchecked
 
 upload = Table(
     "upload", metadata,
@@ -55,8 +55,8 @@ upload = Table(
 decision = Table(
     "decision", metadata,  # append-only (ID-78); an unchanged record is only counted
     id_column(),
-    brand_ref(),
-    ref("upload_id", "upload", nullable=True),
+    unchecked("brand_id"),
+    unchecked("upload_id", nullable=True),
     Column("row_number", Integer),  # 0-based position in the upload
     Column("line", Integer),  # of the file, where there is one
     Column("recorded_at", Instant, nullable=False),

@@ -6,7 +6,7 @@ record, a bounce on the address, a do-not-email flag on the remote key.
 
 from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, UniqueConstraint, text
 
-from gateway.db.models.base import BigId, Instant, Json, JsonText, brand_ref, id_column, metadata, ref
+from gateway.db.models.base import BigId, Instant, Json, JsonText, brand_ref, id_column, metadata, ref, unchecked
 
 LIVE_KEYLESS = "merged_into IS NULL AND keyless AND email IS NOT NULL"
 LIVE_MAIN = "merged_into IS NULL AND is_main AND email IS NOT NULL"
@@ -14,12 +14,12 @@ LIVE_MAIN = "merged_into IS NULL AND is_main AND email IS NOT NULL"
 subscriber = Table(
     "subscriber", metadata,
     id_column(),
-    brand_ref(),
+    unchecked("brand_id"),
     Column("email", String(254)),  # normalised (ID-7); null when the address was withdrawn
     Column("keyless", Boolean, nullable=False),  # never had a remote key (ID-12): its address is its identity
     Column("is_main", Boolean, nullable=False, server_default=text("false")),  # made while One-to-Many was on (ID-4)
-    ref("source_id", "source"),
-    ref("first_source_id", "source"),  # never changes (ID-30)
+    unchecked("source_id"),
+    unchecked("first_source_id"),  # never changes (ID-30)
     Column("orphan", Boolean, nullable=False, server_default=text("false")),
     Column("merged_into", BigId),  # a tombstone of that subscriber (ID-26)
     Column("erased_at", Instant),  # its person asked to be forgotten (ID-35): nothing personal is left
@@ -40,10 +40,10 @@ subscriber = Table(
 remote_key = Table(
     "remote_key", metadata,
     id_column(),
-    brand_ref(),
-    ref("integration_id", "integration"),
+    unchecked("brand_id"),
+    unchecked("integration_id"),
     Column("remote_id", String(255), nullable=False),  # compared exactly (ID-6)
-    ref("subscriber_id", "subscriber", index=True),
+    unchecked("subscriber_id", index=True),
     Column("do_not_email", Boolean, nullable=False, server_default=text("false")),  # ID-45
     Column("flagged_at", Instant),
     Column("ended_at", Instant),  # the link ended (ID-32); the row stays, so that the same key revives the record
@@ -54,13 +54,14 @@ remote_key = Table(
 
 source_values = Table(
     "source_values", metadata,
-    brand_ref(),
-    ref("subscriber_id", "subscriber"),
-    ref("source_id", "source"),
+    unchecked("brand_id"),
+    unchecked("subscriber_id"),
+    unchecked("source_id"),
     Column("document", JsonText, nullable=False),  # {"FirstName": "Ann"}, keys sorted
     Column("changed", JsonText, nullable=False),  # {"FirstName": "2026-..Z"} where it differs from changed_at
     Column("changed_at", Instant, nullable=False),
     PrimaryKeyConstraint("subscriber_id", "source_id"),
+    sqlite_with_rowid=False,
 )
 
 field = Table(
@@ -110,10 +111,10 @@ interest = Table(
 membership = Table(
     "membership", metadata,
     id_column(),
-    brand_ref(),
-    ref("subscriber_id", "subscriber"),
-    ref("interest_id", "interest"),
-    ref("source_id", "source"),
+    unchecked("brand_id"),
+    unchecked("subscriber_id"),
+    unchecked("interest_id"),
+    unchecked("source_id"),
     Column("channel", String(10), nullable=False),  # native, groups, list (ID-38)
     Column("since", Instant, nullable=False),
     Column("until", Instant),  # ended, never deleted
