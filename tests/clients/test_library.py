@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import gzip
 import socket
 import threading
 import time
@@ -160,6 +161,8 @@ def test_from_draft_to_report(gateway, sink):
     sent = [event.address for event in gateway.find_events(types=["sent"], instance_id=instance.instance_id)]
     assert sorted(sent) == ["m1@example.org", "m2@example.org"]
     assert "m3@example.org" in {event.address for event in gateway.find_unsubscribes()}
+    found = {each.address: (each.state, each.reason) for each in gateway.find_deliveries(instance.instance_id)}
+    assert found["m3@example.org"] == ("left_out", "unsubscribed") and found["m1@example.org"] == ("accepted", None)
     cleared = gateway.resubscribe(["m3@example.org"], reason="wrote us a letter")
     assert cleared.updated == 1
 
@@ -211,3 +214,58 @@ def test_no_server_at_all(connect):
         port = server.getsockname()[1]
     with pytest.raises(GatewayUnavailable):
         connect(url=f"http://127.0.0.1:{port}").get_version()
+
+
+def test_a_bulk_import_of_records(gateway):
+    """SOAP-41, SOAP-42: one call, a job, its failures; the same key and records answer the same job."""
+    def records():
+        for n in range(5000):
+            yield Record(remote_id=f"J{n}", email="nonsense" if n == 4321 else f"job{n}@example.org",
+                         fields={"FirstName": f"Zoë {n}", "City": CLEAR}, add_interests=["Bulk"])
+
+    job = gateway.start_import(records(), interests=["Many"], key="bulk-1")
+    assert (gateway.start_import(records(), interests=["Many"], key="bulk-1").job_id) == job.job_id
+    done = gateway.wait_for_import(job.job_id, timeout_s=120, every_s=0.1)
+    assert (done.state, done.received, done.created, done.failed, dict(done.codes)) == (
+        "finished_with_errors", 5000, 4999, 1, {"INVALID_EMAIL": 1})
+    assert [(row.row, row.remote_id, row.code) for row in gateway.find_import_errors(job.job_id)] == [
+        (4322, "J4321", "INVALID_EMAIL")]
+    person = gateway.get_subscriber(remote_id="J7")
+    assert person.fields["FirstName"] == "Zoë 7" and set(person.interests) == {"Bulk", "Many"}
+    with pytest.raises(StateConflict):
+        gateway.cancel_import(job.job_id)
+
+
+def test_a_bulk_import_of_a_file(gateway, tmp_path):
+    """SOAP-41: the file as it is, packed or not."""
+    text = "email,remoteId\nf1@example.org,F1\nf2@example.org,F2\n"
+    plain, packed = tmp_path / "members.csv", tmp_path / "members.csv.gz"
+    plain.write_text(text)
+    packed.write_bytes(gzip.compress(text.encode()))
+    first = gateway.wait_for_import(gateway.start_file_import(plain).job_id, timeout_s=60, every_s=0.1)
+    again = gateway.wait_for_import(gateway.start_file_import(packed).job_id, timeout_s=60, every_s=0.1)
+    assert (first.state, first.created, again.unchanged) == ("finished", 2, 2)
+    with pytest.raises(ValueError, match="ends with none"):
+        gateway.start_file_import(tmp_path / "members.xlsx")
+    unknown = gateway.start_file_import(plain, mapping="nobody saved it")
+    assert gateway.wait_for_import(unknown.job_id, timeout_s=60, every_s=0.1).state == "rejected"
+
+
+def test_questions_and_acts_about_one_person(gateway):
+    """SOAP-38, SOAP-47..53, SOAP-65: explain, history, opt out, remote ID, interests."""
+    gateway.import_subscribers([Record(remote_id="Q1", email="q1@example.org", fields={"FirstName": "Quo"}),
+                                Record(remote_id="Q2", email="q2@example.org")], interests=["Questions"])
+    board = gateway.create_interest("Board of questions")
+    assert gateway.update_interest(board.interest_id, name="Board Q").name == "Board Q"
+    assert gateway.change_interest_members("Board Q", "Add", remote_ids=["Q1"], emails=["q2@example.org"]).updated == 2
+    assert gateway.change_interest_members("Board Q", "ReplaceAll", remote_ids=["Q1"]).failed == 0
+    assert [(each.change, each.email) for each in gateway.find_interest_changes(interest="Board Q")][-1] == (
+        "left", "q2@example.org")
+    assert gateway.opt_out(["Questions"], ["q1@example.org"], reason="too much").updated == 1
+    assert gateway.change_remote_id("Q1", "Q9").status == "updated"
+    (person,) = gateway.explain(email="q1@example.org").people
+    assert (person.reaches, person.fields["FirstName"], set(person.links.values())) == (True, "Quo", {"Q9"})
+    assert person.decisions and person.verdict and not person.blockers
+    assert {"created", "joined"} <= {each.what for each in gateway.history(remote_id="Q9")}
+    described = gateway.describe_fields()
+    assert described.fields[0].label == "remote ID" and described.limits["recordsPerCall"] == 1000

@@ -5,16 +5,14 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import requests
 from lxml import etree
-from zeep import Client, Settings
-from zeep.transports import Transport
 
 from gateway_client import convert
-from gateway_client.errors import GatewayFault, translated
+from gateway_client.connection import MAX_RECORDS, NAMESPACE, chunks, identifier
+from gateway_client.errors import translated
+from gateway_client.jobs import Jobs
 from gateway_client.models import (
     BatchResult,
     Event,
@@ -28,52 +26,18 @@ from gateway_client.models import (
     Subscriber,
     TestResult,
 )
+from gateway_client.people import People
 
-WSDL = Path(__file__).with_name("gateway-v1.wsdl")
-MAX_RECORDS = 1000
-_NS = "{urn:gateway:v1}"
-_RECORD = etree.QName("urn:gateway:v1", "record")
+_RECORD = etree.QName(NAMESPACE, "record")
 
 
-class Gateway:
+class Gateway(Jobs, People):
     """A connection to one gateway as one user of one brand; keep it and use it for many calls.
 
     Not for several threads at once: make one per thread. Every method raises a
     :class:`~gateway_client.errors.GatewayFault` (or a subclass) when the gateway refuses, and
     :class:`~gateway_client.errors.GatewayUnavailable` when there is no answer within ``timeout_s``.
     """
-
-    def __init__(self, url: str, *, brand: int | str, user: str, password: str, timeout_s: float = 60.0,
-                 session: requests.Session | None = None) -> None:
-        self._session = session or requests.Session()
-        transport = Transport(session=self._session, timeout=timeout_s, operation_timeout=timeout_s)
-        self._client = Client(str(WSDL), transport=transport, settings=Settings(forbid_dtd=True, forbid_entities=True))
-        self._service = self._client.create_service(f"{_NS}GatewaySoap", f"{url.rstrip('/')}/soap/v1")
-        self._header = {"Credentials": {"brandId": str(brand), "userName": user, "password": password}}
-
-    def close(self) -> None:
-        """Closes the connections to the gateway."""
-        self._session.close()
-
-    def __enter__(self) -> Gateway:
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.close()
-
-    def _call(self, operation: str, **members: Any) -> Any:
-        given = {name: value for name, value in members.items() if value is not None}
-        with translated():
-            return getattr(self._service, operation)(_soapheaders=self._header, **given)
-
-    def _pages(self, operation: str, **members: Any) -> Iterator[Any]:
-        token: str | None = None
-        while True:
-            page = self._call(operation, pageToken=token, **members)
-            yield from page.item or ()
-            token = page.nextToken
-            if not token:
-                return
 
     # subscribers
 
@@ -90,9 +54,9 @@ class Gateway:
         if mode == "ReplaceAll":
             records = list(itertools.islice(records, MAX_RECORDS + 1))
             if len(records) > MAX_RECORDS:
-                raise ValueError("ReplaceAll takes at most 1,000 records; use the bulk import of the PUSH API")
+                raise ValueError("ReplaceAll takes at most 1,000 records; use start_import")
         results: list[BatchResult] = []
-        for number, chunk in enumerate(_chunks(records)):
+        for number, chunk in enumerate(chunks(records)):
             answer = self._import_chunk(chunk, {
                 "clientRequestId": f"{key}-{number}" if key else None, "mode": mode,
                 "interest": list(interests) or None, "dryRun": dry_run or None, "source": source})
@@ -119,7 +83,7 @@ class Gateway:
     def get_subscriber(self, *, email: str | None = None, remote_id: str | None = None,
                        subscriber_id: str | None = None) -> Subscriber:
         """One person; raises :class:`NotFound`, or ``AMBIGUOUS_EMAIL`` when several have the address."""
-        return convert.subscriber(self._call("GetSubscriber", identifier=_identifier(email, remote_id, subscriber_id)))
+        return convert.subscriber(self._call("GetSubscriber", identifier=identifier(email, remote_id, subscriber_id)))
 
     def find_subscribers(self, *, email: str | None = None, remote_id: str | None = None, status: str | None = None,
                          interest: str | None = None, changed_since: dt.datetime | None = None,
@@ -138,7 +102,7 @@ class Gateway:
 
     def _status(self, operation: str, emails: Iterable[str], reason: str | None) -> BatchResult:
         results = []
-        for number, chunk in enumerate(_chunks(emails)):
+        for number, chunk in enumerate(chunks(emails)):
             entries = [{"email": email} | ({"reason": reason} if reason is not None else {}) for email in chunk]
             results.append(convert.batch(self._call(operation, entry=entries), offset=number * MAX_RECORDS))
         return convert.total(results)
@@ -172,7 +136,7 @@ class Gateway:
 
     def preview_mailing(self, mailing_id: str, *, email: str | None = None, remote_id: str | None = None) -> Preview:
         """The message as one person would get it (or with defaults), and how many would get it now."""
-        who = _identifier(email, remote_id, None) if email or remote_id else None
+        who = identifier(email, remote_id, None) if email or remote_id else None
         return convert.preview(self._call("PreviewMailing", mailingId=mailing_id, identifier=who))
 
     def send_test(self, mailing_id: str, addresses: Sequence[str]) -> tuple[TestResult, ...]:
@@ -223,19 +187,3 @@ class Gateway:
         """The gateway's clock: the safe first ``since``."""
         moment: dt.datetime = self._call("GetServerTime").now
         return moment
-
-
-def _identifier(email: str | None, remote_id: str | None, subscriber_id: str | None) -> dict[str, str]:
-    given = {"subscriberId": subscriber_id, "remoteId": remote_id, "email": email}
-    found = {name: value for name, value in given.items() if value}
-    if not found:
-        raise GatewayFault("IDENTIFIER_MISSING", "Name a person by subscriber_id, remote_id or email.")
-    return found
-
-
-def _chunks(items: Iterable[Any]) -> Iterator[list[Any]]:
-    iterator = iter(items)
-    while chunk := list(itertools.islice(iterator, MAX_RECORDS)):
-        yield chunk
-
-

@@ -9,10 +9,21 @@ from lxml import etree
 
 from gateway_client.models import (
     BatchResult,
+    Blocker,
     Clear,
+    DecisionMade,
+    Delivery,
+    Description,
     Event,
+    ExplainedPerson,
+    Explanation,
+    FailedRow,
+    FieldDescription,
+    Happening,
     Instance,
     Interest,
+    InterestChange,
+    Job,
     Mailing,
     Preview,
     Record,
@@ -55,12 +66,16 @@ def warned(items: Any) -> tuple[Warned, ...]:
     return tuple(Warned(item.code, item.message, item.field) for item in items or ())
 
 
-def batch(answer: Any, offset: int = 0) -> BatchResult:
-    """One call's result; ``offset`` is the position of its first record among all."""
-    results = tuple(RecordResult(
+def result(r: Any, offset: int = 0) -> RecordResult:
+    """What became of one record."""
+    return RecordResult(
         index=r.index + offset, status=r.status, subscriber_id=r.subscriberId, remote_id=r.remoteId, email=r.email,
         rule=r.rule, code=r.code, field=r.field, message=r.message, warnings=warned(r.warning))
-        for r in answer.result or ())
+
+
+def batch(answer: Any, offset: int = 0) -> BatchResult:
+    """One call's result; ``offset`` is the position of its first record among all."""
+    results = tuple(result(each, offset) for each in answer.result or ())
     return BatchResult(*(getattr(answer, name) for name in COUNTERS), results)
 
 
@@ -115,6 +130,61 @@ def event(item: Any) -> Event:
     """An event."""
     return Event(item.eventId, item.type, item.occurredAt, item.recordedAt, item.mailingId, item.instanceId,
                  item.subscriberId, item.remoteId, item.email, item.url, item.reason, item.code, item.automated)
+
+
+def job(item: Any) -> Job:
+    """A bulk import."""
+    return Job(
+        item.jobId, item.state, *(getattr(item, name) for name in COUNTERS),
+        codes={each.code: each.count for each in item.codeCount or ()}, rows_done=item.rowsDone,
+        queued_at=item.queuedAt, started_at=item.startedAt, finished_at=item.finishedAt, message=item.message,
+        facts={each.name: each.value for each in item.extra or ()})
+
+
+def failed_row(item: Any) -> FailedRow:
+    """A failed row."""
+    return FailedRow(item.row, item.code, item.message, item.field, item.remoteId, item.email, item.line)
+
+
+def interest_change(item: Any) -> InterestChange:
+    """Somebody came or went."""
+    return InterestChange(item.change, item.at, item.interest, item.subscriberId, item.email, item.source, item.origin)
+
+
+def description(answer: Any) -> Description:
+    """What records may hold."""
+    return Description(
+        answer.integration, tuple(FieldDescription(
+            each.name, each.label, each.type, each.maxLength, each.editable, tuple(each.pickList or ()))
+            for each in answer.field or ()),
+        {each.name: each.value for each in answer.limit or ()}, answer.unknownField)
+
+
+def delivery(item: Any) -> Delivery:
+    """A delivery."""
+    return Delivery(item.deliveryId, item.subscriberId, item.email, item.remoteId, item.state, item.reason,
+                    item.attempts, item.code, item.bounceClass, item.acceptedAt, item.changedAt)
+
+
+def happening(item: Any) -> Happening:
+    """One thing of a history."""
+    return Happening(item.kind, item.what, item.recordedAt, item.occurredAt, item.sentence, item.rule, item.code,
+                     item.interest, item.mailingId, item.instanceId)
+
+
+def explanation(answer: Any) -> Explanation:
+    """An explanation, in short."""
+    return Explanation(answer.sentence, tuple(_explained(each) for each in answer.person or ()), answer)
+
+
+def _explained(item: Any) -> ExplainedPerson:
+    return ExplainedPerson(
+        item.subscriberId, item.email, item.status, item.mode, item.verdict.reaches, item.verdict.sentence,
+        tuple(Blocker(each.fact, each.sentence, each.undo) for each in item.verdict.blocker or ()),
+        {each.name: each.value for each in item.field or ()},
+        {each.integration: each.remoteId for each in item.link or () if each.endedAt is None},
+        tuple(DecisionMade(each.recordedAt, each.status, each.rule, each.meaning, each.code)
+              for each in item.decision or ()))
 
 
 def _reasons(items: Any) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 
 class Clear:
@@ -193,3 +194,158 @@ class Event:
     reason: str | None
     code: str | None
     automated: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A bulk import. ``codes``: why records failed or were skipped, and how often; ``facts``: what came later than this
+    library, by name."""
+
+    job_id: str
+    state: str
+    received: int
+    created: int
+    adopted: int
+    updated: int
+    unchanged: int
+    skipped: int
+    suppressed: int
+    failed: int
+    codes: Mapping[str, int]
+    rows_done: int
+    queued_at: dt.datetime
+    started_at: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    message: str | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen to it by itself; one that is held waits for an administrator."""
+        return self.finished_at is not None or self.state == "held"
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRow:
+    """One record of a job that was refused; ``row`` counts from 1, ``line`` is of the file."""
+
+    row: int
+    code: str
+    message: str
+    field: str | None = None
+    remote_id: str | None = None
+    email: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InterestChange:
+    """Somebody ``joined`` or ``left`` an interest."""
+
+    change: str
+    at: dt.datetime
+    interest: str
+    subscriber_id: str
+    email: str | None
+    source: str
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FieldDescription:
+    """A member or field of a record."""
+
+    name: str
+    label: str
+    type: str
+    max_length: int
+    editable: bool
+    pick_list: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What records may hold, and the limits in force by name."""
+
+    integration: str
+    fields: tuple[FieldDescription, ...]
+    limits: Mapping[str, int]
+    unknown_field: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of one person that a mailing was for."""
+
+    delivery_id: str
+    subscriber_id: str
+    address: str | None
+    remote_id: str | None
+    state: str
+    reason: str | None
+    attempts: int
+    code: str | None
+    bounce_class: str | None
+    accepted_at: dt.datetime | None
+    changed_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One thing in the history of a person: ``kind`` is import, change, delivery or event; ``sentence`` tells it."""
+
+    kind: str
+    what: str
+    recorded_at: dt.datetime
+    occurred_at: dt.datetime
+    sentence: str
+    rule: str | None = None
+    code: str | None = None
+    interest: str | None = None
+    mailing_id: str | None = None
+    instance_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """One fact that keeps mail from a person, and where it can be undone."""
+
+    fact: str
+    sentence: str
+    undo: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionMade:
+    """What a record that named the person led to, by which rule; ``meaning`` is the rule in one sentence."""
+
+    recorded_at: dt.datetime
+    status: str
+    rule: str | None
+    meaning: str | None
+    code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedPerson:
+    """One record: ``verdict`` says whether mail reaches the person (``reaches``: None while that is not decided)."""
+
+    subscriber_id: str
+    email: str | None
+    status: str
+    mode: str
+    reaches: bool | None
+    verdict: str
+    blockers: tuple[Blocker, ...]
+    fields: Mapping[str, str]
+    links: Mapping[str, str]
+    decisions: tuple[DecisionMade, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Who somebody is and why mail reaches them or not. ``answer`` is the whole answer as zeep reads it."""
+
+    sentence: str
+    people: tuple[ExplainedPerson, ...]
+    answer: Any
