@@ -30,7 +30,6 @@ __all__ = ["accept", "cancel", "check", "due", "errors", "find", "get", "rejects
 log = logging.getLogger("gateway.imports")
 
 MAX_NOTIFY = 10
-MAX_OPEN = 22  # 2 running and 20 waiting, of one credential (PUSH-13)
 ORPHAN_AGE_S = 3600.0
 _DELIMITER = re.compile(r'[^"\r\n\0]')
 
@@ -75,8 +74,9 @@ def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool
             if (row.options, row.label, row.media_type, row.encoding) == (
                     options, request.options.label, request.media_type, _encoding(request)):
                 return replace(_view(row), replayed=True)
-    if stored.count_open(unit.connection, unit.brand_id, unit.actor.label) >= MAX_OPEN:
-        raise GatewayError("TOO_MANY_REQUESTS", f"{MAX_OPEN} imports of these credentials wait or run. Wait for one "
+    most = unit.settings.imports_running + unit.settings.imports_waiting  # of one credential (PUSH-13)
+    if stored.count_open(unit.connection, unit.brand_id, unit.actor.label) >= most:
+        raise GatewayError("TOO_MANY_REQUESTS", f"{most} imports of these credentials wait or run. Wait for one "
                                                 "to end.", retry_after_s=60)
     upload_id = stored.insert(
         unit.connection, brand_id=unit.brand_id, door=unit.actor.door, actor=unit.actor.label,
