@@ -26,11 +26,13 @@ def create_engine(url: str) -> Engine:
     """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``.
 
     SQLite runs in WAL mode with full sync, so a commit survives a power failure, and with foreign keys
-    on. Transactions are begun by :func:`begin` and :func:`read`, never implicitly. No error's text shows
+    on. PostgreSQL compiles no statements (``jit``). Transactions are begun by :func:`begin` and :func:`read`, never implicitly. No error's text shows
     the values of a statement: they are people's addresses.
     """
     if make_url(url).get_backend_name() != "sqlite":
-        return sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, pool_size=10, max_overflow=20)
+        engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, pool_size=10, max_overflow=20)
+        event.listen(engine, "connect", _prepare_postgresql)
+        return engine
     path = make_url(url).database
     if path and path != ":memory:":
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,13 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _prepare_postgresql(connection: Any, _record: object) -> None:
+    # Our statements look single rows up through indexes; without statistics the planner thinks some of them so dear
+    # that it compiles them, which takes longer than they do.
+    connection.execute("SET jit TO off")
+    connection.commit()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -88,7 +88,7 @@ def _literal(column: sa.Column[Any], value: Any) -> str:
 def _copied(values: Sequence[Any]) -> Sequence[str]:
     """The values as COPY reads them: a backslash before what it would take for its own."""
     if None in values or not isinstance(values[0] if values else "", str):
-        return ["\\N" if value is None else _spelled(value) for value in values]
+        return [str(value) if type(value) is int else _spelled(value) for value in values]
     together = "".join(values)
     if "\\" not in together and together.isprintable():
         return values
