@@ -312,3 +312,36 @@ def test_an_idempotency_key_is_taken_all_the_same(call):
     first, again = (call.push("/v2/contactinfo", [contact()], **{"Idempotency-Key": "k1"}) for _ in range(2))
     assert (first.json["replayed"], again.json["replayed"], again.json["created"]) == (False, True, 1)
     assert call.push("/v2/contactinfo", [], **{"Idempotency-Key": "k1"}).status == 409
+
+
+def test_fields_in_merge_tags(call):
+    """PUSH-26: what ContactInfo fills can be written into a mailing; what is kept as JSON cannot."""
+    call.contacts(contact(groups=[{"GroupId": "n", "GroupName": "News"}]) | {
+        "Orders": [{"Id": 1}], "Addresses": [{"City": "Ghent"}], "Demographics": [{"Type": "Shoe", "Value": 38}]})
+    draft = call.push("/push/v1/mailings", {
+        "name": "m", "subject": "{{ FirstName }} {{ City }} {{ Shoe }}|{{ Orders }}|", "fromAddress": "n@example.org",
+        "html": "<p>x</p>", "interests": ["News"]}).json
+    assert [(each["code"], each["field"]) for each in draft["warnings"]] == [("FIELD_UNKNOWN", "Orders")]
+    preview = call.push(f"/push/v1/mailings/{draft['mailingId']}/preview", {"remoteId": "K-17"}).json
+    assert (preview["subject"], preview["recipients"]) == ("Ada Ghent 38||", 1)
+
+
+def test_groups_outside_their_dates_are_not_mailed(call, house):
+    """PUSH-23: before BeginDate and after EndDate a membership rests; it begins and ends without another push."""
+    call.contacts(contact(groups=[
+        {"GroupId": "a", "EndDate": "2026-01-15T11:59:59Z"}, {"GroupId": "b", "BeginDate": "2026-01-15T13:00:00+01:00"},
+        {"GroupId": "c", "BeginDate": "2026-01-16T00:00:00Z", "EndDate": "2026-01-17T00:00:00.000Z"}]))
+
+    def reached():
+        found = {}
+        for name in "abc":
+            draft = call.push("/push/v1/mailings", {"name": "m", "subject": "s", "fromAddress": "n@example.org",
+                                                    "html": "<p>x</p>", "interests": [name]}).json
+            found[name] = call.push(f"/push/v1/mailings/{draft['mailingId']}/preview", {}).json["recipients"]
+        return found
+
+    assert reached() == {"a": 0, "b": 1, "c": 0}
+    house.world.clock.advance(hours=24)
+    assert reached() == {"a": 0, "b": 1, "c": 1}
+    house.world.clock.advance(hours=24)
+    assert reached() == {"a": 0, "b": 1, "c": 0}
