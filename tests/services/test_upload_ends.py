@@ -67,14 +67,14 @@ def test_resume_after_failure(world, monkeypatch):
     monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 1)
     view = accept(world)
     run(world, view, stopping=lambda: True)
-    real, broken = imports.apply_chunk, [True]
+    real, broken = imports.apply_counted, [True]
 
-    def apply_chunk(*args, **options):
+    def apply_counted(*args, **options):
         if broken[0]:
             raise RuntimeError("ours")
         return real(*args, **options)
 
-    monkeypatch.setattr(imports, "apply_chunk", apply_chunk)
+    monkeypatch.setattr(imports, "apply_counted", apply_counted)
     assert refusal(world, uploads.resume, view.upload_id).code == "STATE_CONFLICT"
     for _ in range(uploadruns.MAX_ATTEMPTS):
         with pytest.raises(RuntimeError):

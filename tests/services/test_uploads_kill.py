@@ -1,5 +1,6 @@
 """kill -9 in the middle of an import: every row is applied once, and the end is that of a run nobody disturbed."""
 
+import gzip
 import json
 import random
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 from gateway.clock import system_clock
 from gateway.db.engine import read
 from gateway.domain.records import ImportOptions
-from gateway.domain.upload import UploadRequest
+from gateway.domain.upload import JSON, NDJSON, TSV, XML, UploadRequest
 from gateway.services import spool, uploads
 from tests.support.import_worker import ended
 from tests.support.waiting import wait_for
@@ -48,10 +49,33 @@ def file_of_a_bad_day():
     return ("\n".join(rows) + "\n").encode()
 
 
-def accept(world, data):
-    kept = spool.receive(world.settings.spool_dir, [data])
+def as_format(media_type):
+    """A shorter bad day in another format: people who come back, rows of several kinds of wrong, packed."""
+    random_ = random.Random(3)
+    rows = []
+    for n in range(500):
+        who = random_.randrange(200)
+        email = "not-an-address" if random_.random() < 0.05 else f"p{random_.choice((who, who, who + 1))}@example.org"
+        rows.append({"remoteId": f"K-{who}" if n % 7 else "", "email": email, "fields": {"City": f"Two\nlines {n}"}})
+    if media_type == NDJSON:
+        text = "\n".join(map(json.dumps, rows)) + "\nno json\n"
+    elif media_type == JSON:
+        text = json.dumps(rows, indent=1)[:-2] + ",\n[]]"
+    elif media_type == XML:
+        text = "<list>" + "".join(
+            f"<subscriber><remoteId>{row['remoteId']}</remoteId><email>{row['email']}</email><field name='City'>"
+            f"{row['fields']['City']}</field></subscriber>\n" for row in rows) + "</list>"
+    else:
+        text = "remoteId\temail\tCity\n" + "".join(
+            f"{row['remoteId']}\t{row['email']}\t\"{row['fields']['City']}\"\n" for row in rows) + "too\tfew\n"
+    return gzip.compress(text.encode("utf-16"))
+
+
+def accept(world, data, **request):
+    kept = spool.receive(world.settings.spool_dir, [data], gzip=request.get("gzip", False))
+    wanted = UploadRequest(ImportOptions(interests=("All",)), **request)
     with world.unit(world.key_actor()) as unit:
-        return uploads.accept(unit, kept, UploadRequest(ImportOptions(interests=("All",)))).upload_id
+        return uploads.accept(unit, kept, wanted).upload_id
 
 
 def rows_done(world):
@@ -65,45 +89,73 @@ def state_of(world):
         return {name: [tuple(row) for row in connection.exec_driver_sql(query)] for name, query in STATE.items()}
 
 
-@pytest.fixture
-def undisturbed(sqlite_template, tmp_path):
-    """The state after the same file in one go."""
-    path = tmp_path / "undisturbed.db"
-    path.write_bytes(sqlite_template.read_bytes())
-    with World(f"sqlite:///{path}", system_clock, tmp_path / "undisturbed") as world:
-        uploads.run_import(world.gateway, 1, accept(world, file_of_a_bad_day()))
-        return state_of(world)
+def undisturbed(template, folder, data, **request):
+    """The state after the same file in one go, and its rejected rows."""
+    folder.mkdir()
+    path = folder / "undisturbed.db"
+    path.write_bytes(template.read_bytes())
+    with World(f"sqlite:///{path}", system_clock, folder) as world:
+        uploads.run_import(world.gateway, 1, accept(world, data, **request))
+        return state_of(world), rejects_of(world)
 
 
-def test_killed_at_random_moments(database_url, tmp_path, undisturbed):
-    """PUSH-63, ID-P2: checkpoint, rows, outcomes and counters move together or not at all."""
-    random_, kills, rows_at_kill = random.Random(11), 0, []
-    with World(database_url, system_clock, tmp_path / "data") as world:
-        upload_id = accept(world, file_of_a_bad_day())
-        while not ended(world, upload_id):
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.import_worker", database_url, str(tmp_path / "data"),
-                 str(upload_id), str(CHUNK), str(LEASE_S)], stdout=subprocess.PIPE)
-            assert worker.stdout.readline() == b"ready\n"
-            if kills < KILLS:
-                goal = rows_done(world) + CHUNK * random_.randrange(1, 4)
-                wait_for(lambda at_least=goal: rows_done(world) >= at_least or ended(world, upload_id), "rows", 60)
-                time.sleep(random_.random() * 0.01)  # so that the kill falls anywhere within a chunk
-                worker.kill()
-                kills += 1
-            worker.wait(120)
-            worker.stdout.close()
-            rows_at_kill.append(rows_done(world))
-        found = state_of(world)
-        left = list(world.settings.spool_dir.iterdir())
-    print(f"{kills} kills, rows stored after each: {rows_at_kill}")
-    assert kills >= 3
-    assert len(set(rows_at_kill)) >= 3  # they hit the work, not its beginning alone
-    for name, rows in undisturbed.items():
+def rejects_of(world):
+    """The files of the spool: nothing is left there but the rejected rows."""
+    return [path.read_bytes() for path in world.settings.spool_dir.iterdir()]
+
+
+def killed_again_and_again(world, url, data, kills, **request):
+    """Runs the import to its end under kills at random moments; answers the rows stored after each."""
+    random_, rows_at_kill = random.Random(11), []
+    upload_id = accept(world, data, **request)
+    while not ended(world, upload_id):
+        worker = subprocess.Popen(
+            [sys.executable, "-m", "tests.support.import_worker", url, str(world.settings.data_dir),
+             str(upload_id), str(CHUNK), str(LEASE_S)], stdout=subprocess.PIPE)
+        assert worker.stdout.readline() == b"ready\n"
+        if len(rows_at_kill) < kills:
+            goal = rows_done(world) + CHUNK * random_.randrange(1, 4)
+            wait_for(lambda at_least=goal: rows_done(world) >= at_least or ended(world, upload_id), "rows", 60)
+            time.sleep(random_.random() * 0.01)  # so that the kill falls anywhere within a chunk
+            worker.kill()
+        worker.wait(120)
+        worker.stdout.close()
+        rows_at_kill.append(rows_done(world))
+    return rows_at_kill
+
+
+def compare(world, expected):
+    """The same state as an undisturbed run, each row with one outcome, the same rejected rows."""
+    state, rejected = expected
+    found = state_of(world)
+    for name, rows in state.items():
         assert [normal(row) for row in found[name]] == [normal(row) for row in rows], name
     outcomes = [row[0] for row in found["outcomes"]]
     assert len(outcomes) == len(set(outcomes))
-    assert left == []
+    assert rejects_of(world) == rejected
+    assert len(rejected) == 1
+
+
+def test_killed_at_random_moments(database_url, tmp_path, sqlite_template):
+    """PUSH-63, ID-P2: checkpoint, rows, outcomes and counters move together or not at all."""
+    data = file_of_a_bad_day()
+    with World(database_url, system_clock, tmp_path / "data") as world:
+        rows_at_kill = killed_again_and_again(world, database_url, data, KILLS)
+        print(f"{KILLS} kills, rows stored after each: {rows_at_kill}")
+        assert len(rows_at_kill) > 3
+        assert len(set(rows_at_kill)) >= 3  # they hit the work, not its beginning alone
+        compare(world, undisturbed(sqlite_template, tmp_path / "undisturbed", data))
+
+
+@pytest.mark.parametrize("media_type", [TSV, NDJSON, JSON, XML])
+def test_killed_in_every_format(sqlite_url, tmp_path, sqlite_template, media_type):
+    """PUSH-57, PUSH-63: whoever goes on finds its place, packed and in UTF-16; the rejects are whole."""
+    request = {"media_type": media_type, "gzip": True, "charset": "utf-16"}
+    data = as_format(media_type)
+    with World(sqlite_url, system_clock, tmp_path / "data") as world:
+        rows_at_kill = killed_again_and_again(world, sqlite_url, data, 3, **request)
+        assert len(set(rows_at_kill)) > 1
+        compare(world, undisturbed(sqlite_template, tmp_path / "undisturbed", data, **request))
 
 
 def normal(row):
