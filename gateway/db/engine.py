@@ -26,8 +26,8 @@ def create_engine(url: str) -> Engine:
     """An engine for ``sqlite:///...`` or ``postgresql+psycopg://...``.
 
     SQLite runs in WAL mode with full sync, so a commit survives a power failure, and with foreign keys
-    on. PostgreSQL compiles no statements (``jit``). Transactions are begun by :func:`begin` and :func:`read`, never implicitly. No error's text shows
-    the values of a statement: they are people's addresses.
+    on. PostgreSQL compiles no statements (``jit``). Transactions are begun by :func:`begin` and :func:`read`,
+    never implicitly. No error's text shows the values of a statement: they are people's addresses.
     """
     if make_url(url).get_backend_name() != "sqlite":
         engine = sa.create_engine(url, pool_pre_ping=True, hide_parameters=True, pool_size=10, max_overflow=20)
