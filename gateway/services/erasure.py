@@ -87,7 +87,8 @@ def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: boo
     _remember(unit, found)
     subscriber_id, *merged = found.subscriber_ids or (None,)
     return ErasureView(subscriber_id, tuple(merged), len(found.addresses), len(found.shared), found.other_ids,
-                       len(found.keys), numbers["values"], numbers["deliveries"], numbers["events"], len(waiting), unit.now)
+                       len(found.keys), numbers["values"], numbers["deliveries"], numbers["events"], len(waiting),
+                       unit.now)
 
 
 def _traces(unit: Unit, who: Identifier) -> Traces:
