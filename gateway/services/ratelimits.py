@@ -22,6 +22,9 @@ MAX_WAIT_S = 5.0
 PLACES_TO_WAIT = 4
 """How many of the eight threads of a process may wait at the same time: the others serve everybody else."""
 
+_A_LITTLE_S = 0.005
+"""Beyond the moment at which there is room, which sums of fractions miss by a hair."""
+
 _SLOTS, _PROBES = 4096, 16
 _COUNT_BITS, _WINDOW_BITS = 24, 16
 _MAX_COUNT = (1 << _COUNT_BITS) - 1
@@ -53,14 +56,14 @@ class Use:
         return WINDOW_S * (1 - (limit - self.now) / self.before) - self.elapsed_s
 
     def pause_s(self, limit: int) -> float:
-        """How long a patient caller is held up, so that it need not be refused: from half of the budget on, ever more.
+        """How long a patient caller is held up, so that it need not be refused; 0 while half of the budget is left.
 
-        At three quarters a caller who sends one request after the other comes to the allowed rate.
+        Whoever is ahead of the allowed rate in this window is slowed down so that the rest of it lasts to its end.
         """
-        over = (self.last_minute - limit / 2) / (limit / 2)
-        if over <= 0:
+        left_s, left = WINDOW_S - self.elapsed_s, limit - self.now
+        if self.last_minute < limit / 2 or left_s / WINDOW_S <= left / limit:
             return 0.0
-        return MAX_WAIT_S if over >= 1 else min(MAX_WAIT_S, WINDOW_S / limit * over / (1 - over))
+        return min(MAX_WAIT_S, left_s / max(left, 1))
 
 
 class Rates:
@@ -90,7 +93,7 @@ class Rates:
             return
         who = f"{actor.brand_id}/{actor.label}"
         wait_s = self._take(who, pause=patiently)
-        if wait_s and patiently and wait_s <= MAX_WAIT_S and self._hold_up(wait_s):
+        if wait_s and patiently and wait_s <= MAX_WAIT_S and self._hold_up(wait_s + _A_LITTLE_S):
             wait_s = self._take(who)
         if wait_s:
             raise GatewayError(
