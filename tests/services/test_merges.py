@@ -11,7 +11,7 @@ from gateway.db.models import metadata
 from gateway.domain.accounts import ADMIN
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.services import erasure, imports, merges, optout, remoteids, subscribers, suppression
+from gateway.services import erasure, imports, merges, onetomany, optout, remoteids, subscribers, suppression
 from tests.support.world import World
 
 ANN, LEE = "ann@example.org", "lee@example.org"
@@ -180,6 +180,22 @@ class TestChangeRemoteId:
         assert view(world, 2)["status"] == "active"  # its system never speaks of 17 again
         undo(world, 1)
         assert view(world, 1)["interests"] == ["News"] and view(world, 2)["interests"] == []
+
+    def test_with_one_main_per_address_only_the_link_goes(self, world):
+        """ID-4, ID-25: two addresses are two mains; who has no link left is an orphan, and an opt-out is told."""
+        with world.unit(world.actor(role=ADMIN)) as unit:
+            seen = onetomany.preview(unit)
+        onetomany.switch_on(world.gateway, world.actor(role=ADMIN), seen.fingerprint)
+        push(world, SubscriberRecord("17", ANN, do_not_email=True), SubscriberRecord("18", LEE))
+        with world.unit() as unit:
+            suppression.unsubscribe(unit, [StatusEntry(Identifier(email=ANN))])
+        outcome = change(world, "17", "18")
+        assert (outcome.status, outcome.subscriber_id) == ("updated", 2)
+        assert [warning.code for warning in outcome.warnings] == ["OPTED_OUT_LINK_MOVED"]
+        assert view(world, 1)["orphan"] and view(world, 1)["merged_into"] is None
+        shown = view(world, 2)
+        assert (shown["links"], shown["status"]) == ((("api", "18"),), "unsubscribed")  # the flag came along
+        assert change(world, "17", "18").status == "unchanged"
 
     def test_what_fails(self, world):
         """A problem of the record is a value."""
