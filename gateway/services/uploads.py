@@ -71,7 +71,7 @@ def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool
     stored.lock_sender(unit.connection, unit.brand_id, unit.actor.label)  # else two at once see no twin of each other
     if replay:
         for row in stored.twins(unit.connection, unit.brand_id, unit.actor.label, spooled.sha256):
-            if (row.options, row.label, row.media_type, row.encoding) == (
+            if (_asked(row.options), row.label, row.media_type, row.encoding) == (
                     options, request.options.label, request.media_type, _encoding(request)):
                 return replace(_view(row), replayed=True)
     most = unit.settings.imports_running + unit.settings.imports_waiting  # of one credential (PUSH-13)
@@ -219,6 +219,11 @@ def _with_mapping(unit: Unit, request: UploadRequest) -> UploadRequest:
     except GatewayError:
         return request  # its job is rejected (PUSH-69)
     return replace(request, mapped=columns) if isinstance(columns, Mapping) else replace(request, columns=columns)
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options without what became of the job since it was taken in."""
+    return {name: value for name, value in options.items() if name not in ("released", "resumed", "told")}
 
 
 def _encoding(request: UploadRequest) -> str | None:

@@ -2,17 +2,20 @@
 
 import gzip
 import json
+import sqlite3
+import threading
 
 import pytest
 import sqlalchemy as sa
 
 from gateway.db.models.accounts import brand
+from gateway.db.queries import uploads as stored
 from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.domain.upload import JSON, NDJSON, XML
 from gateway.errors import GatewayError
 from gateway.formats import inline
 from gateway.services import imports, rejects, uploadruns, uploads
-from tests.services.test_uploads import accept, look, members, replace_all, run
+from tests.services.test_uploads import accept, count, look, members, replace_all, run
 from tests.support.world import World
 
 
@@ -246,3 +249,53 @@ def test_next_worker_is_rung_when_the_dead_ones_lease_ends(world):
 
     run(world, view, stopping=second_worker)
     assert rings[0] == ("run_import", (1, view.upload_id), 31.0)
+
+
+def test_full_disk_while_a_chunk_commits(world, monkeypatch):
+    """PUSH-13, PUSH-63: no room in the database: the job stays where it is, and goes on when there is."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 1)
+    view = accept(world)
+    run(world, view, stopping=lambda: True)
+    real = stored.record
+
+    def full(connection, brand_id, upload_id, owner, values):
+        if "rows_done" in values:
+            raise sa.exc.OperationalError("UPDATE", {}, sqlite3.OperationalError("database or disk is full"))
+        return real(connection, brand_id, upload_id, owner, values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stored, "record", full)
+        for _ in range(uploadruns.MAX_ATTEMPTS + 3):
+            with pytest.raises(GatewayError) as refused:
+                run(world, view)
+            assert refused.value.code == "UNAVAILABLE"
+    assert (look(world, view.upload_id).rows_done, count(world, "subscriber")) == (1, 1)
+    view = run(world, view)
+    assert (view.state, view.rows_done, view.counters.created) == ("finished_with_errors", 3, 2)
+
+
+def test_imports_of_two_integrations_at_once(world, monkeypatch):
+    """PUSH-64, ID-1: two workers, two integrations: both end, and each has its own remote IDs once."""
+    monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 5)
+    rows = "".join(f"{n},p{n}@example.org\n" for n in range(60))
+    views = [accept(world, "remoteId,email\n" + rows, actor=world.key_actor(name), replay=False)
+             for name in ("api", "crm")]
+    workers = [threading.Thread(target=run, args=(world, view)) for view in views]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    ended = [look(world, view.upload_id) for view in views]
+    assert [view.state for view in ended] == ["finished", "finished"]
+    assert [view.counters.created for view in ended] == [60, 60]
+    assert count(world, "remote_key") == count(world, "subscriber") == 120
+
+
+def test_replay_of_jobs_that_go_on(world):
+    """PUSH-75: a held job is at rest, so the same file is a new job; once it is released, the same file is that job."""
+    view = held(world)
+    again = run(world, replace_all(world, 10))
+    assert (again.upload_id != view.upload_id, again.state) == (True, "held")
+    act(world, uploads.cancel, again.upload_id)
+    assert act(world, uploads.release, view.upload_id).state == "running"
+    assert replace_all(world, 10).upload_id == view.upload_id

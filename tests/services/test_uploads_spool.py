@@ -1,8 +1,11 @@
 """Bodies on disk: whole, or not there at all."""
 
+import errno
 import gzip
 import hashlib
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -73,3 +76,39 @@ def test_discard_twice(tmp_path):
     kept = spool.receive(tmp_path, [b"x"])
     spool.discard(tmp_path, kept.name)
     spool.discard(tmp_path, kept.name)
+
+
+WRITER = """
+import resource, signal, sys
+from pathlib import Path
+from gateway.errors import GatewayError
+from gateway.services import spool
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    spool.receive(Path(sys.argv[1]), [b"x" * 64_000] * 4)
+except GatewayError as error:
+    print(error.code, error.retryable, error.retry_after_s)
+"""
+
+
+def test_no_room(tmp_path):
+    """PUSH-58: a body that does not fit is refused for now, and nothing of it stays. The limit is the kernel's own."""
+    done = subprocess.run([sys.executable, "-c", WRITER, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.stdout.split() == ["UNAVAILABLE", "True", "60"], done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_for_rejects(tmp_path, monkeypatch, code):
+    """PUSH-33: nor a half of the rejected rows; an older whole file stays."""
+    name = spool.keep_rejects(tmp_path, "a.body", [b"whole"], gzip=False)
+
+    def full(_handle):
+        raise OSError(code, "full")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(GatewayError) as refused:
+        spool.keep_rejects(tmp_path, "a.body", [b"half"], gzip=False)
+    assert refused.value.code == "UNAVAILABLE"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"whole")]

@@ -16,7 +16,6 @@ from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import FAILED as ROW_FAILED
 from gateway.domain.upload import (
-    CANCELLED,
     FAILED,
     FINISHED,
     FINISHED_WITH_ERRORS,
@@ -30,7 +29,7 @@ from gateway.domain.upload import (
 
 _OPEN = (QUEUED, RUNNING)
 _TOLD = (HELD, FAILED, REJECTED, FINISHED, FINISHED_WITH_ERRORS)
-_BEGUN = (RUNNING, HELD, FAILED, CANCELLED, FINISHED, FINISHED_WITH_ERRORS)
+_BEGUN = (RUNNING, HELD, FAILED, FINISHED, FINISHED_WITH_ERRORS)
 _BULK = upload.c.sha256.is_not(None)  # a synchronous call has an upload row too, but no file
 
 
