@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.db.queries import accounts, batches, locks
 from gateway.db.unit import Unit
+from gateway.domain.brake import ROWS, SHARE
 from gateway.domain.records import MAX_EMAIL
 from gateway.domain.switching import IDENTITY_MODE, STANDARD
+from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
 from gateway.domain.values import CREATE, FAIL, WARN
 from gateway.errors import GatewayError
 from gateway.services.accounts import require_brand
@@ -17,6 +20,7 @@ from gateway.services.interests import CREATE_INTERESTS
 from gateway.services.subscribers import SOURCE_PRIORITY
 
 MIN_EMAIL_LENGTH = 20
+MAX_BRAKE_ROWS = 999_999_999
 _YES_NO = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 
 
@@ -37,6 +41,8 @@ SETTINGS: dict[str, BrandSetting] = {
     CREATE_INTERESTS: BrandSetting("imports make unknown interests", "true or false", True),
     SOURCE_PRIORITY: BrandSetting("whose value counts, the first source first",
                                   "labels such as integration:crm,local,upload:fair; empty is the usual order", []),
+    SHARE: BrandSetting("the share of a list that one act may take off", "0 to 1, such as 0.25", BRAKE_SHARE),
+    ROWS: BrandSetting("how many one act may take off, whatever the share", f"0 to {MAX_BRAKE_ROWS}", BRAKE_ROWS),
 }
 """The choices by name. How records are known (``identityMode``) is switched by One-to-Many alone."""
 
@@ -91,6 +97,14 @@ def _length(_unit: Unit, text: str) -> object:
     return int(text) if fits else None
 
 
+def _share(_unit: Unit, text: str) -> object:
+    return float(text) if re.fullmatch(r"(0|1)(\.[0-9]{1,6})?", text, re.ASCII) and float(text) <= 1 else None
+
+
+def _rows(_unit: Unit, text: str) -> object:
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text, re.ASCII) else None
+
+
 def _labels(unit: Unit, text: str) -> object:
     labels: Sequence[str] = [label.strip() for label in text.split(",") if label.strip()]
     known = {row.label for row in batches.sources(unit.connection, unit.brand_id).values()}
@@ -102,4 +116,4 @@ def _labels(unit: Unit, text: str) -> object:
 
 
 _READERS: dict[str, Callable[[Unit, str], object]] = {
-    UNKNOWN_FIELD: _word, MAX_EMAIL_LENGTH: _length, SOURCE_PRIORITY: _labels}
+    UNKNOWN_FIELD: _word, MAX_EMAIL_LENGTH: _length, SOURCE_PRIORITY: _labels, SHARE: _share, ROWS: _rows}

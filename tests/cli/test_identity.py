@@ -77,12 +77,15 @@ def test_a_brands_choices(people):
     code, facts = ask(people, "brand", "set")
     assert facts["settings"] == {"unknownField": "warn", "maxEmailLength": 254, "repairAddresses": False,
                                  "smtpUtf8": False, "createInterests": True, "sourcePriority": [],
-                                 "identityMode": "standard"}
+                                 "brakeShare": 0.1, "brakeRows": 10, "identityMode": "standard"}
     code, facts = ask(people, "brand", "set", "unknownField=fail", "maxEmailLength=100", "repairAddresses=yes",
                       "sourcePriority=integration:crm, local")
     assert code == 0 and facts["settings"]["sourcePriority"] == ["integration:crm", "local"]
     for choice, code, field in (("unknownField=perhaps", "INVALID_VALUE", "unknownField"),
                                 ("maxEmailLength=9999", "INVALID_VALUE", "maxEmailLength"),
+                                ("brakeShare=1.5", "INVALID_VALUE", "brakeShare"),
+                                ("brakeShare=nan", "INVALID_VALUE", "brakeShare"),
+                                ("brakeRows=-1", "INVALID_VALUE", "brakeRows"),
                                 ("sourcePriority=integration:ams", "INVALID_VALUE", "sourcePriority"),
                                 ("identityMode=one_to_many", "STATE_CONFLICT", "identityMode"),
                                 ("colour=red", "INVALID_VALUE", "name"), ("unknownField", "INVALID_VALUE", None)):
