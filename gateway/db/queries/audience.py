@@ -51,7 +51,9 @@ def freeze(connection: Connection, audience: Audience, instance_id: int, now: dt
         sa.literal(audience.brand_id), sa.literal(instance_id), judged.c.id, judged.c.email, remote_id, state,
         judged.c.reason, sa.literal(now, delivery.c.changed_at.type)).order_by(judged.c.id)
     columns = ["brand_id", "instance_id", "subscriber_id", "email", "remote_id", "state", "reason", "changed_at"]
-    return connection.execute(sa.insert(delivery).from_select(columns, rows)).rowcount
+    statement = sa.insert(delivery).from_select(columns, rows)
+    # PostgreSQL's driver tells the number only while the cursor is open
+    return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def count(connection: Connection, audience: Audience, now: dt.datetime) -> dict[str | None, int]:
