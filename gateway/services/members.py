@@ -10,6 +10,7 @@ from gateway.db.queries import accounts, own_interests
 from gateway.db.queries import interests as stored_interests
 from gateway.db.queries import members as stored
 from gateway.db.unit import Unit
+from gateway.domain.brake import brake_of
 from gateway.domain.interests import opted_out
 from gateway.domain.merge import NATIVE
 from gateway.domain.paging import Page, PageRequest
@@ -26,7 +27,6 @@ from gateway.domain.records import (
     Problem,
     StatusEntry,
 )
-from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
 from gateway.errors import GatewayError
 from gateway.services.importcontext import sender_of
 from gateway.services.interests import resolve_names
@@ -91,7 +91,8 @@ def change_members(unit: Unit, interest: str, mode: str, members: Sequence[Ident
         unit.connection, unit.brand_id, [interest_id], source_id, NATIVE)}
     named = {person.subscriber_id for people, _ in found for person in people}
     leaving = {} if mode == ADD else {who: row for who, row in inside.items() if (who in named) == (mode == REMOVE)}
-    if mode == REPLACE_ALL and not released and len(leaving) > max(BRAKE_ROWS, BRAKE_SHARE * len(inside)):
+    brake = brake_of(accounts.brand_settings(unit.connection, unit.brand_id))
+    if mode == REPLACE_ALL and not released and brake.holds(len(leaving), len(inside)):
         raise GatewayError("BRAKE_HELD", f"{len(leaving)} of {len(inside)} memberships would end. Check that the list "
                                          "is complete; an administrator can release it.", field="mode")
     left = stored.who_left(unit.connection, unit.brand_id, interest_id, sorted(named))
