@@ -23,7 +23,10 @@ ENVELOPE, ENTRY, DATA = 1, 3, 4
 PIECE_BYTES = 256 * KIB
 HEAD_BYTES = MIB
 TOKEN_BYTES = MIB
-PIECE_ELEMENTS = 20_000
+PIECE_ELEMENTS = 10_000
+TAIL_BYTES = MIB
+HANDLERS = ("StartElementHandler", "EndElementHandler", "StartDoctypeDeclHandler", "StartNamespaceDeclHandler",
+            "CharacterDataHandler")
 QUALIFIED_NAME = re.compile(rb"<([^\s/>]+)")
 START_TAG = re.compile(rb"<(?:[^\"'>]|\"[^\"]*\"|'[^']*')*>")
 
@@ -58,15 +61,19 @@ class Cutter:
         self.prefixes: set[str | None] = set()
         self.head = b""
         self.frame = (b"", b"")
-        self.parser = self._parser()
+        self.parser = expat.ParserCreate("utf-8", SEPARATOR)
+        self.parser.StartElementHandler = self._start
+        self.parser.EndElementHandler = self._end
+        self.parser.StartDoctypeDeclHandler = self._doctype
+        self.parser.StartNamespaceDeclHandler = self._namespace
 
-    def _parser(self) -> expat.XMLParserType:
-        parser = expat.ParserCreate("utf-8", SEPARATOR)
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
-        parser.StartDoctypeDeclHandler = self._doctype
-        parser.StartNamespaceDeclHandler = self._namespace
-        return parser
+    def close(self) -> None:
+        """Lets go of the parser, which knows its handlers and so this object: both would wait for a full garbage
+        collection. May be repeated; nothing can be read afterwards."""
+        for handler in HANDLERS:
+            setattr(self.parser, handler, None)
+        self.blocks = iter(())
+        self.buffer.clear()
 
     def read_head(self) -> None:
         """Reads on until the first data element, or to the end of a message that has none."""
@@ -99,8 +106,11 @@ class Cutter:
                 raise long_text(self.limits)
             if not self._feed():
                 break
+        until = self.fed + TAIL_BYTES
         while self._feed():
             self.buffer.clear()
+            if self.fed > until:
+                raise malformed(f"More than {TAIL_BYTES} bytes follow the data.")
 
     def _taken(self, end: int) -> bytes:
         piece = bytes(self.buffer[:end - self.base])
@@ -115,9 +125,9 @@ class Cutter:
         """Parses one more block; False at the end of the message, which has been found to be complete then."""
         if self.ended:
             return False
-        block = next(self.blocks, b"")
+        block = next(self.blocks, None)
         try:
-            if block:
+            if block is not None:
                 self.buffer += block
                 self.fed += len(block)
                 self.parser.Parse(block, False)

@@ -40,10 +40,18 @@ class Stream:
         self.limits = limits
         self.checker = checker
         self.cutter = Cutter(blocks, data, limits)
-        self.cutter.read_head()
+        try:
+            self.cutter.read_head()
+        except BaseException:
+            self.close()
+            raise
         self.head = self.cutter.head
         self.member: str | None = None
         self.count = 0
+
+    def close(self) -> None:
+        """Ends the stream, wherever it is; may be repeated."""
+        self.cutter.close()
 
     def __iter__(self) -> Iterator[etree._Element]:
         before, after = self.cutter.frame
@@ -129,7 +137,7 @@ def to_utf8(blocks: Iterable[bytes], header_charset: str | None) -> Iterator[byt
     """
     blocks = iter(blocks)
     head = b""
-    while len(head) < 512 and (block := next(blocks, b"")):
+    while len(head) < 512 and (block := next(blocks, None)) is not None:
         head += block
     mark, charset = next(((mark, charset) for mark, charset in BOMS if head.startswith(mark)), (b"", None))
     head = head[len(mark):]

@@ -137,7 +137,8 @@ def inflate(raw: Iterable[bytes], most: int) -> Iterator[bytes]:
             left -= len(piece)
             if left < 0:
                 raise too_large(most)
-            yield piece
+            if piece:
+                yield piece
             block = decoder.unused_data if decoder.eof else decoder.unconsumed_tail
     while piece := inflated(decoder, b""):  # what the last step had no room for
         left -= len(piece)

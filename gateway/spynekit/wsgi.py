@@ -121,6 +121,8 @@ class SoapEndpoint:
             return b"".join(ctx.out_string)
         finally:
             forget(ctx, received)
+            if call.stream is not None:
+                call.stream.close()
 
     def content(self, call: Call, checker: Validator) -> tuple[bytes, str | None]:
         """The envelope and its charset as the header names it; of a streamed operation the envelope without data."""
