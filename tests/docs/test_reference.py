@@ -98,7 +98,8 @@ def test_every_push_route_is_described_and_no_other(sqlite_url):
     finally:
         world.gateway.close()
     table = read("push.md").partition("## Credentials")[0]
-    named = {(method, path) for method, path in re.findall(r"`(GET|POST|PATCH|PUT|DELETE) /push/v1(/[a-z/{}]+)", table)}
+    named = {(method, re.sub(r"{\w+}", "{id}", path)) for method, path in re.findall(
+        r"`(GET|POST|PATCH|PUT|DELETE) /push/v1(/[a-z/{}]+(?:\.json)?)", table)}
     assert named == routes
 
 
