@@ -31,8 +31,7 @@ def undo(unit: Unit, loser_id: int) -> SubscriberView:
     locks.lock_brand(unit.connection, unit.brand_id)
     merge = stored.newest(unit.connection, unit.brand_id, loser_id)
     if merge is None:
-        raise GatewayError("NOT_FOUND", f"Record {loser_id} was not merged into another, or that was undone already.",
-                           field="subscriberId")
+        raise GatewayError("NOT_FOUND", f"Record {loser_id} was not merged into another, or that was undone already.")
     found = unmerging.records(unit.connection, unit.brand_id, [loser_id, merge.survivor_id])
     loser, survivor = found[loser_id], found[merge.survivor_id]
     _require_fresh(unit, merge, loser, survivor)
