@@ -71,7 +71,7 @@ def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field
     for at, record in enumerate(records):
         email, remote_id = (record.email or "").strip().lower(), (record.remote_id or "").strip()
         values = None if _is_special(record) else read_values(record.values, catalogue, KEEP)
-        if (not isinstance(values, Values) or values.unknown or not is_ordinary(email, max_email)
+        if (not isinstance(values, Values) or values.unknown or values.doubled or not is_ordinary(email, max_email)
                 or not _is_plain_id(remote_id)):
             odd.add(at)
             continue

@@ -553,6 +553,9 @@ def test_two_spellings_of_one_field_in_a_record(world):
     outcome = one(world, SubscriberRecord("17", "ann@example.org", {"City": "Ely", "city": "Rome", "CITY ": "Oslo"}))
     assert [(w.code, w.field) for w in outcome.warnings] == [("DUPLICATE_IN_BATCH", "City")] * 2
     assert '"City":"Oslo"' in rows(world, "source_values")[0]["document"]
+    many = push(world, *[SubscriberRecord(None, f"p{n}@example.org", {"City": "Ely", "city": "Rome"})
+                         for n in range(60)]).outcomes  # so many that plain rows take the short way
+    assert {tuple(codes(outcome)) for outcome in many} == {("DUPLICATE_IN_BATCH",)}
 
 
 def test_a_job_takes_the_brands_choices_from_its_next_chunk_on(world):

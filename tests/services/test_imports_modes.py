@@ -298,3 +298,29 @@ def test_a_merge_can_be_undone_later(world):
     (row,) = table(world, "subscriber_merge")
     assert (row["loser_id"], row["survivor_id"], row["rule"]) == (twin.subscriber_id, first.subscriber_id, "ID-17")
     assert row["upload_id"] == max(upload["id"] for upload in table(world, "upload"))
+
+
+def test_the_mode_follows_record_by_record_from_its_identifiers(world):
+    """ID-1, ID-2, ID-5: there is no switch between the remote key and the address, not even within one call."""
+    outcomes = push(world, rec("17", "fam@example.org"), rec("18", "fam@example.org"), rec(None, "ann@example.org"),
+                    rec(None, "ANN@example.org", FirstName="Ann"), rec("19", "ann@example.org"))
+    assert [(o.status, o.rule) for o in outcomes] == [
+        ("created", "ID-13"), ("created", "ID-13"), ("created", "ID-14"), ("updated", "ID-15"), ("adopted", "ID-12")]
+    assert outcomes[2].subscriber_id == outcomes[4].subscriber_id
+
+
+def test_a_local_value_stands_between_integrations_and_uploads(world):
+    """ID-36, ID-37, ID-30: an upload with a label has values of its sender; local ones are never touched."""
+    first = one(world, rec(None, "ann@example.org", City="of ams"), label="fair")
+    assert look(world, first.subscriber_id).fields[0].source == "integration:ams"
+    t, v = metadata.tables["source"].c, metadata.tables["source_values"]
+    with world.unit() as unit:
+        local = unit.connection.scalar(sa.select(t.id).where(t.brand_id == 1, t.kind == "local"))
+        unit.connection.execute(sa.insert(v).values(
+            brand_id=1, subscriber_id=first.subscriber_id, source_id=local, document='{"City":"local","Title":"local"}',
+            changed="{}", changed_at=unit.now))
+    shown = {f.name: (f.value, f.source) for f in look(world, first.subscriber_id).fields}
+    assert shown == {"City": ("of ams", "integration:ams"), "Title": ("local", "local")}
+    one(world, SubscriberRecord(None, "ann@example.org", {"City": None}))
+    shown = {f.name: (f.value, f.source) for f in look(world, first.subscriber_id).fields}
+    assert shown == {"City": ("local", "local"), "Title": ("local", "local")}
