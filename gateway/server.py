@@ -28,6 +28,9 @@ log = logging.getLogger("gateway.server")
 THREADS = 8
 DRAIN_S, DRAIN_LOOK_S = 30.0, 0.1
 MAX_BODY_BYTES = 1024**3 + 1024**2  # a little above every door's own limit: the doors refuse in their own dialect
+REQUEST_TIME_S = 3600.0
+"""How long a request may take to arrive whole: one that trickles for ever would keep its connection and its file."""
+
 CODES = {413: "TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_SUPPORTED"}
 """The catalogue's code of what is refused before any door sees it; all else cannot be read."""
 WsgiApp = Callable[..., Any]
@@ -66,8 +69,25 @@ class _Refusal(ErrorTask):
         self.write(body)
 
 
-class _Channel(HTTPChannel):
+class Channel(HTTPChannel):
+    """One connection: closed when nothing comes for a minute (waitress) or a request takes too long to arrive."""
+
     error_task_class = _Refusal
+    began: float | None = None
+
+    def received(self, data: bytes) -> bool:
+        """Takes what has come of a request; hangs up on one that does not end in time, and nothing is stored of it
+        (SOAP-83)."""
+        done: bool = super().received(data)
+        now = time.monotonic()
+        if self.request is None:
+            self.began = None
+        elif self.began is None:
+            self.began = now
+        elif now - self.began > REQUEST_TIME_S:
+            event(log, "request took too long to arrive", level=logging.WARNING)
+            self.will_close = True
+        return done
 
 
 class _Drain:
@@ -119,7 +139,7 @@ def serve(app: WsgiApp, sock: socket.socket) -> None:
         drain, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
         max_request_body_size=MAX_BODY_BYTES, max_request_header_size=65536, channel_timeout=60,
         expose_tracebacks=False)
-    server.channel_class = _Channel
+    server.channel_class = Channel
     drain.server = server
     signal.signal(signal.SIGTERM, drain.begin)
     signal.signal(signal.SIGINT, drain.begin)
