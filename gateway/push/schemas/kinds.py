@@ -121,8 +121,10 @@ class Id:
 
     def schema(self, asked: bool) -> Json:
         """Digits, as text; asked also as an integer where there is no prefix."""
-        kinds = ["string", "integer"] if asked and not self.prefix else "string"
-        return described({"type": kinds, "pattern": f"^{self.prefix}{ID_PATTERN}$"}, self.about)
+        schema: Json = {"type": "string", "pattern": f"^{self.prefix}{ID_PATTERN}$"}
+        if asked and not self.prefix:
+            schema |= {"type": ["string", "integer"], "minimum": 1, "maximum": 10**18 - 1}
+        return described(schema, self.about)
 
 
 @dataclass(frozen=True, slots=True)
