@@ -67,5 +67,15 @@ def test_new_facts_and_words_reach_an_old_strict_client(later, clock):
         later.call("FindSubscribers"), later.call("FindInterests").item[0], later.call("FindEvents").item[0],
         later.call("GetSubscriber", identifier={"remoteId": "K-1"}).link[0], later.call("GetVersion", user=None),
         later.call("GetServerTime", user=None), later.call("PreviewMailing", mailingId="1")]
+    person = later.call("ExplainSubscriber", identifier={"remoteId": "K-1"}).person[0]
+    described = later.call("DescribeFields")
+    answers += [
+        later.call("StartImport", mode="Add", format="Records", record=[{}]), described, described.field[0],
+        described.limit[0], person, person.verdict, person.decision[0], person.link[0], person.membership[0],
+        later.call("GetSubscriberHistory", identifier={"remoteId": "K-1"}).item[0],
+        later.call("FindInterestChanges", interest="News").item[0],
+        later.call("OptOut", interest=["News"], entry=[{"remoteId": "K-1"}]).result[0],
+        later.call("ChangeRemoteId", oldRemoteId="K-1", newRemoteId="K-2"),
+        later.call("FindDeliveries", instanceId=instance.instanceId)]
     for answer in answers:
         assert ("later", "fact") in [(each.name, each.value) for each in answer.extra], answer
