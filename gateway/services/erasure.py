@@ -92,7 +92,7 @@ def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: boo
 
 
 def _traces(unit: Unit, who: Identifier) -> Traces:
-    email = normalise(who.email) if who.email is not None and who.email.strip() else None
+    email = normalise(who.email, utf8=True) if who.email is not None and who.email.strip() else None
     named = [email] if isinstance(email, str) else []
     try:
         ids = stored.family(unit.connection, unit.brand_id, subscribers.identify(unit, who))

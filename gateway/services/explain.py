@@ -85,7 +85,7 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
 
 def _asked(unit: Unit, who: Identifier, integration: str | None) -> _Asked:
     remote_id = _checked(normalise_remote_id(who.remote_id))
-    email = _checked(normalise(who.email)) if who.email is not None and who.email.strip() else None
+    email = _checked(normalise(who.email, utf8=True)) if who.email is not None and who.email.strip() else None
     if who.subscriber_id is None and remote_id is None and email is None:
         raise GatewayError("IDENTIFIER_MISSING", "Name a subscriber id, a remote ID or an e-mail address.")
     integration_id = unit.actor.integration_id if integration is None else get_by_name(unit, integration).integration_id

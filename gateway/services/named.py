@@ -79,7 +79,7 @@ def read_entry(entry: StatusEntry) -> Identifier | Problem:
     remote_id = normalise_remote_id(entry.who.remote_id)
     if isinstance(remote_id, Problem):
         return remote_id
-    email = normalise(entry.who.email) if entry.who.email is not None and entry.who.email.strip() else None
+    email = normalise(entry.who.email, utf8=True) if entry.who.email is not None and entry.who.email.strip() else None
     if isinstance(email, Problem):
         return email
     if remote_id is None and email is None and entry.who.subscriber_id is None:

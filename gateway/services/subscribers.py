@@ -52,7 +52,7 @@ def find(unit: Unit, wanted: SubscriberFilter, request: PageRequest) -> Page[Sub
                                                                     [wanted.interest]):
         raise GatewayError("LIST_UNKNOWN", f"There is no interest '{wanted.interest}'. Correct the name.",
                            field="interest")
-    read = replace(wanted, email=None if wanted.email is None else _checked(normalise(wanted.email)),
+    read = replace(wanted, email=None if wanted.email is None else _checked(normalise(wanted.email, utf8=True)),
                    remote_id=_checked(normalise_remote_id(wanted.remote_id)))
     window = open_window(unit, "subscribers", wanted, request)
     rows = stored.find(unit.connection, unit.brand_id, read, unit.actor.integration_id, window,
@@ -64,7 +64,7 @@ def find(unit: Unit, wanted: SubscriberFilter, request: PageRequest) -> Page[Sub
 def identify(unit: Unit, who: Identifier) -> int:
     """The id of the one subscriber that the identifiers name; raises as :func:`get` does."""
     remote_id = _checked(normalise_remote_id(who.remote_id))
-    email = _checked(normalise(who.email)) if who.email is not None and who.email.strip() else None
+    email = _checked(normalise(who.email, utf8=True)) if who.email is not None and who.email.strip() else None
     if who.subscriber_id is None and remote_id is None and email is None:
         raise GatewayError("IDENTIFIER_MISSING", "Name a subscriber id, a remote ID or an e-mail address.")
     named: list[set[int]] = []

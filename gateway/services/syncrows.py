@@ -7,17 +7,21 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.bridges.port import RemoteMember
+from gateway.db.queries import accounts
 from gateway.db.queries import sync as queries
 from gateway.db.queries import writebacks as writeback_queries
 from gateway.db.queries.staging import Stage, StagedRow
 from gateway.db.queries.sync import KeyState
 from gateway.db.unit import Unit
-from gateway.domain.addresses import normalise, normalise_remote_id
+from gateway.domain.addresses import normalise_remote_id
+from gateway.domain.batch import AddressRules, read_identity
 from gateway.domain.links import REPLACEMENT
 from gateway.domain.records import ImportOptions, Outcome, Problem, SubscriberRecord
+from gateway.domain.resolution import Identity
 from gateway.domain.sync import Impact, Sample, SyncCounters
 from gateway.domain.writeback import RESUBSCRIBE, UNSUBSCRIBE
 from gateway.services import imports
+from gateway.services.importcontext import reading_rules
 
 CHUNK_ROWS = 2000
 
@@ -33,6 +37,7 @@ class _Known:
     keys: dict[str, KeyState]
     open_kinds: dict[str, str]
     interests: dict[str, set[str]]
+    reading: AddressRules
 
 
 def staged(members: Iterable[RemoteMember]) -> Iterator[StagedRow]:
@@ -64,8 +69,8 @@ def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow], stage: St
             ended += 1
             continue
         flagged += _flag(row, known) is True and not state.is_flagged
-        address = normalise(row.email) if row.email is not None else None
-        overwritten += isinstance(address, str) and address != state.email
+        address = _address(row, known.reading)
+        overwritten += address is not None and address != state.email
     if stage is not None:
         stage.add_neighbours(_neighbours(unit, integration_id, rows, known))
     return Impact(0, ended, flagged, overwritten)
@@ -138,7 +143,8 @@ def _look_up(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> _Kno
     with_interests = [row.key for row in rows if row.key is not None and row.interests is not None]
     return _Known(queries.key_states(connection, brand_id, integration_id, keys),
                   writeback_queries.open_kinds(connection, brand_id, integration_id, keys),
-                  queries.own_interests(connection, brand_id, integration_id, with_interests) if with_interests else {})
+                  queries.own_interests(connection, brand_id, integration_id, with_interests) if with_interests else {},
+                  reading_rules(accounts.brand_settings(connection, brand_id)))
 
 
 def _ends(row: StagedRow) -> bool:
@@ -156,13 +162,19 @@ def _flag(row: StagedRow, known: _Known) -> bool | None:
 
 def _neighbours(unit: Unit, integration_id: int, rows: Sequence[StagedRow],
                 known: _Known) -> Iterator[tuple[str, str]]:
-    new = [(row.key, address) for row in rows if row.key is not None and row.key not in known.keys and row.email
-           and isinstance(address := normalise(row.email), str)]
+    new = [(row.key, address) for row in rows if row.key is not None and row.key not in known.keys
+           and (address := _address(row, known.reading)) is not None]
     there = queries.keys_at(unit.connection, unit.brand_id, integration_id, [address for _, address in new]) if new \
         else {}
     for key, address in new:
         for old_key in there.get(address, ()):
             yield key, old_key
+
+
+def _address(row: StagedRow, rules: AddressRules) -> str | None:
+    """The address as the import will read it; None when it will not take it."""
+    read = read_identity(SubscriberRecord(None, row.email), rules)
+    return read.email if isinstance(read, Identity) else None
 
 
 def _count_orphan(outcome: Outcome, counters: SyncCounters) -> None:

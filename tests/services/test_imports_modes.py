@@ -240,6 +240,10 @@ class TestAddresses:
         assert one(world, rec("17", "J\u00f6rg@example.org")).problem.code == "INVALID_EMAIL"
         set_brand(world, smtpUtf8=True)
         assert one(world, rec("17", "JO\u0308RG@example.org")).email == "j\u00f6rg@example.org"
+        opt_out(world, "J\u00f6rg@example.org")
+        with world.reading() as unit:
+            found = subscribers.get(unit, Identifier(email="J\u00d6RG@example.org"))
+        assert found.blocked_by == ("opt_out",)  # whoever is stored must be able to leave
         assert one(world, rec("18", "j\u00f6 rg@example.org")).problem.code == "INVALID_EMAIL"
         assert one(world, rec("18", "j\u00f6(rg@example.org")).problem.code == "INVALID_EMAIL"
 
