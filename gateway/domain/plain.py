@@ -41,8 +41,17 @@ class PlainRows:
         return PlainRows(*(list(column) for column in zip(*kept, strict=True))) if kept else PlainRows()
 
 
-def read_block(block: RecordBlock, fields: Mapping[str, Field], max_email: int) -> PlainRows:
-    """The rows of a table that can be read as columns. ``fields``: folded name -> field of the brand."""
+Memo = dict[Field, dict[str, str | None]]
+"""Field -> cell -> what is stored of it, ``""`` for no value, None where it takes a closer look."""
+
+MAX_MEMO = 10_000
+
+
+def read_block(block: RecordBlock, fields: Mapping[str, Field], max_email: int, memo: Memo) -> PlainRows:
+    """The rows of a table that can be read as columns. ``fields``: folded name -> field of the brand.
+
+    ``memo`` is kept from block to block: the same days come again and again.
+    """
     plan, columns, odd = block.plan, list(zip(*block.rows, strict=True)), set[int]()
     if plan.email is None:
         return PlainRows()
@@ -59,7 +68,7 @@ def read_block(block: RecordBlock, fields: Mapping[str, Field], max_email: int) 
         remote_ids = _remote_ids(columns[plan.remote_id], odd)
     documents = _Documents()
     for at, name in sorted(plan.fields, key=lambda place: place[1]):
-        documents.add(name, _values(by_name[name], columns[at], odd))
+        documents.add(name, _values(by_name[name], columns[at], odd, memo))
     made = PlainRows(range(len(block)), remote_ids, emails, documents.texts(len(block)))
     return made.without(odd | _repeated(remote_ids) | _repeated(emails))
 
@@ -100,15 +109,18 @@ def _remote_ids(cells: Sequence[str], odd: set[int]) -> list[str | None]:
     return [text or None for text in stripped]
 
 
-def _values(known: Field, cells: Sequence[str], odd: set[int]) -> Sequence[str]:
+def _values(known: Field, cells: Sequence[str], odd: set[int], memo: Memo) -> Sequence[str]:
     """The cells in the form that is stored, ``""`` for no value; those that need more thought are odd."""
     if known.kind in ("text", "html"):
         if not "".join(cells).isprintable() or max(map(len, cells)) > known.max_length:
             odd.update(at for at, cell in enumerate(cells) if len(cell) > known.max_length
                        or not cell.isprintable() and (holds_forbidden(cell) or "\r" in cell))
         return cells
-    catalogue, read = Catalogue({}, spelled={known.name: known}), dict[str, str | None]()
-    for cell in set(cells):  # days and yes or no: few different ones
+    read = memo.setdefault(known, {})
+    if len(read) > MAX_MEMO:
+        read.clear()
+    catalogue = Catalogue({}, spelled={known.name: known})
+    for cell in set(cells) - read.keys():  # days and yes or no: few different ones
         values = read_values({known.name: cell}, catalogue, KEEP)
         read[cell] = (values.given.get(known.name) or "") if isinstance(values, Values) else None
     made = [read[cell] for cell in cells]

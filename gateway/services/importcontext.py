@@ -15,6 +15,7 @@ from gateway.domain.addresses import holds_forbidden
 from gateway.domain.batch import AddressRules
 from gateway.domain.idset import IdSet
 from gateway.domain.integration import IMIS_LEGACY
+from gateway.domain.plain import Memo
 from gateway.domain.records import ImportOptions
 from gateway.domain.values import CREATE, FAIL, WARN, Field
 from gateway.errors import GatewayError
@@ -62,6 +63,7 @@ class ImportContext:
     legacy: bool = False
     one_to_many: bool = False
     plain: bool = True
+    memo: Memo = field(default_factory=dict)
     seen: IdSet = field(default_factory=IdSet)
 
 

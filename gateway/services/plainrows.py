@@ -63,7 +63,7 @@ def apply_plain(unit: Unit, context: ImportContext, records: Records) -> Done:
     if len(records) < MIN_ROWS or not _has_plain_rules(context):
         return everything
     if isinstance(records, RecordBlock):
-        rows = read_block(records, context.fields, context.reading.max_length)
+        rows = read_block(records, context.fields, context.reading.max_length, context.memo)
     else:
         rows = read_records(records, context.fields, context.reading.max_length)
     if not rows.at:
@@ -144,14 +144,16 @@ def _sort(unit: Unit, sender: Sender, rows: PlainRows, named: Sequence[Identity]
         unit.connection, sender, [*range(count), *more],
         [*rows.remote_ids, *(who.remote_id for who in named)], [*rows.emails, *(who.email for who in named)],
         [*rows.documents, *(None for _ in named)])
-    holders = Counter(abs(row.holder) for row in found if row.holder is not None)
+    named_ids = [holder for _, holder, _, _, _ in found if holder is not None]
+    holders = Counter(map(abs, named_ids)) if more or len(set(named_ids)) < len(named_ids) or None in rows.remote_ids \
+        else None  # without others, and every key with its own holder, there is nothing to count
     new, same, ids = [], [], []
     for place, holder, here, facts, is_same in found:
         if place >= count or facts:
             continue
         if holder is None and here is None:
             new.append(place)
-        elif is_same and holders.get(here, 0) == (holder is not None):
+        elif is_same and (holders is None or holders.get(here, 0) == (holder is not None)):
             same.append(place)
             ids.append(here)
     return Done(created=_at(rows, sorted(new)), same=_at(rows, same), same_ids=ids)
