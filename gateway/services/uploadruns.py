@@ -256,8 +256,8 @@ def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
     owner = uuid.uuid4().hex
     with gateway.unit(system_actor(brand_id)) as unit:
         row = stored.claim(unit.connection, brand_id, upload_id, owner, unit.now, unit.now + LEASE)
+        _ring_when_free(unit, upload_id)
         if row is None:
-            _ring_when_free(unit, upload_id)
             return None
         integration = integrations.get(unit, row.integration_id)
     actor = Actor(brand_id, row.actor, row.door, frozenset(row.options["scopes"]), row.integration_id,
@@ -269,7 +269,8 @@ def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
 
 
 def _ring_when_free(unit: Unit, upload_id: int) -> None:
-    """Looks again when another worker's lease ends: if that one was killed, nobody else may be woken for it."""
+    """Looks again when the lease of a running job ends, so long as it runs: if its worker was killed, nobody else may
+    be woken for it, and the message of the dead one comes back later than that."""
     row = stored.get(unit.connection, unit.brand_id, upload_id)
     if row is not None and row.state == rules.RUNNING and row.lease_until is not None and row.lease_until > unit.now:
         unit.ring("run_import", unit.brand_id, upload_id, delay_s=(row.lease_until - unit.now).total_seconds() + 1.0)
