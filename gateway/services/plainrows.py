@@ -144,22 +144,21 @@ def _sort(unit: Unit, sender: Sender, rows: PlainRows, named: Sequence[Identity]
         unit.connection, sender, [*range(count), *more],
         [*rows.remote_ids, *(who.remote_id for who in named)], [*rows.emails, *(who.email for who in named)],
         [*rows.documents, *(None for _ in named)])
-    named_ids = [holder for _, holder, _, _, _ in found if holder is not None]
-    holders = Counter(map(abs, named_ids)) if more or len(set(named_ids)) < len(named_ids) or None in rows.remote_ids \
-        else None  # without others, and every key with its own holder, there is nothing to count
-    new, same, ids = [], [], []
+    holders = Counter([abs(holder) for _, holder, _, _, _ in found if holder is not None])
+    new, same = [], {}
     for place, holder, here, facts, is_same in found:
         if place >= count or facts:
             continue
         if holder is None and here is None:
             new.append(place)
-        elif is_same and (holders is None or holders.get(here, 0) == (holder is not None)):
-            same.append(place)
-            ids.append(here)
-    return Done(created=_at(rows, sorted(new)), same=_at(rows, same), same_ids=ids)
+        elif is_same and holders[here] == (holder is not None):  # else another row names the same person by a key
+            same[place] = here
+    places = sorted(same)
+    return Done(created=_at(rows, sorted(new)), same=_at(rows, places), same_ids=[same[place] for place in places])
 
 
 def _at(rows: PlainRows, places: Sequence[int]) -> PlainRows:
+    """The rows at these places, which rise."""
     if len(places) == len(rows.at):
         return rows
     return PlainRows(*([column[place] for place in places]

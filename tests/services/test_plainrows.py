@@ -219,3 +219,24 @@ def test_a_dry_run_of_plain_rows_writes_nothing(twins):
     with read(twins.gateway.engine) as connection:
         for table in ("subscriber", "remote_key", "source_values", "decision"):
             assert connection.execute(sa.select(metadata.tables[table])).all() == []
+
+
+def test_two_keys_of_one_person_are_not_taken_apart(twins):
+    """ID-P3: a row that is as stored waits for the row that names the same person by another key, even an ended one."""
+    told = []
+    for is_plain in (True, False):
+        brand_id = accounts.add_brand(twins.gateway, None, "Example")
+        actor = twins.actor(brand_id=brand_id)
+        with twins.unit(actor) as unit:
+            options = ImportOptions()
+            first = imports.import_records(unit, [SubscriberRecord("1", "ann@x.org")], options).outcomes[0]
+            unit.connection.execute(sa.insert(metadata.tables["remote_key"]).values(
+                brand_id=brand_id, integration_id=actor.integration_id, remote_id="2", created_at=unit.now,
+                subscriber_id=first.subscriber_id, ended_at=unit.now))
+            context = imports.prepare(unit, options, imports.open_upload(unit, options))
+            context.plain = is_plain
+            told.append(_told(imports.apply_chunk(unit, context, [
+                SubscriberRecord("2", "new@x.org"), SubscriberRecord("1", "ann@x.org"),
+                SubscriberRecord("3", "cy@x.org")], 0)))
+    assert told[0] == told[1]
+    assert [line[2] for line in told[0]] == ["updated", "updated", "created"]
