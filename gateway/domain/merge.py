@@ -156,16 +156,22 @@ def _is_newer(one: Value, other: Value) -> bool:
     return (one.changed_at, one.source_id) > (other.changed_at, other.source_id)
 
 
-def give_back(own: Document, loser: Document, had: Iterable[str]) -> Document | None:
+def give_back(own: Document, loser: Document, had: Iterable[str], others: Iterable[Document] = ()) -> Document | None:
     """The survivor's values of a source without those that came from the loser; None when none is left (ID-26).
 
-    ``had``: names that the survivor had itself before the merge. A value that was changed since stays.
+    ``had``: names that the survivor had itself before the merge. A value that was changed since stays. ``others``: of
+    records that stay merged into it; what they gave takes the place of what goes.
     """
-    values, others = json.loads(own.text), json.loads(loser.text)
-    times, other_times = _times(own, values), _times(loser, others)
+    values, theirs = json.loads(own.text), json.loads(loser.text)
+    times, other_times = _times(own, values), _times(loser, theirs)
     kept_names = set(had)
     kept = {name: text for name, text in values.items()
-            if name in kept_names or others.get(name) != text or other_times.get(name) != times[name]}
+            if name in kept_names or theirs.get(name) != text or other_times.get(name) != times[name]}
+    gone = values.keys() - kept.keys()
+    for document in others:
+        given = {name: text for name, text in json.loads(document.text).items() if name in gone - kept.keys()}
+        times |= _times(document, given)
+        kept |= given
     if not kept:
         return None
     return Document(_encode(kept), _encode({name: times[name] for name in kept}), own.changed_at, is_changed=True)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 UNDO_WITHIN = dt.timedelta(days=30)
 
@@ -21,7 +22,8 @@ class Snapshot:
     ``known``: the survivor was stored already; one that the same chunk made has nothing noted. ``keyless`` and
     ``source_id``: as the survivor was. ``values``: source id -> names of the survivor's own values.
     ``memberships``: its open ones as (interest id, source id, channel). ``keys``: the loser's remote keys as
-    (integration id, remote ID). ``events``: ids of the loser's events, which then point to the survivor.
+    (integration id, remote ID); ``flagged``: those of them with a do-not-email flag. ``events``: ids of the loser's
+    events, which then point to the survivor.
     """
 
     known: bool = False
@@ -30,6 +32,7 @@ class Snapshot:
     values: Mapping[int, frozenset[str]] = field(default_factory=dict)
     memberships: frozenset[tuple[int, int, str]] = frozenset()
     keys: tuple[tuple[int, str], ...] = ()
+    flagged: tuple[tuple[int, str], ...] = ()
     events: tuple[int, ...] = ()
 
 
@@ -39,7 +42,8 @@ def dump(snapshot: Snapshot) -> str:
         "known": snapshot.known, "keyless": snapshot.keyless, "source": snapshot.source_id,
         "values": {str(source_id): sorted(names) for source_id, names in snapshot.values.items()},
         "memberships": sorted(list(each) for each in snapshot.memberships),
-        "keys": [list(each) for each in snapshot.keys], "events": list(snapshot.events)}, ensure_ascii=False)
+        "keys": [list(each) for each in snapshot.keys], "flagged": [list(each) for each in snapshot.flagged],
+        "events": list(snapshot.events)}, ensure_ascii=False)
 
 
 def load(text: str) -> Snapshot:
@@ -49,5 +53,8 @@ def load(text: str) -> Snapshot:
         read.get("known", False), read.get("keyless", False), read.get("source"),
         {int(source_id): frozenset(names) for source_id, names in read.get("values", {}).items()},
         frozenset((interest_id, source_id, channel) for interest_id, source_id, channel in read.get("memberships", ())),
-        tuple((integration_id, remote_id) for integration_id, remote_id in read.get("keys", ())),
-        tuple(read.get("events", ())))
+        _names(read.get("keys", ())), _names(read.get("flagged", ())), tuple(read.get("events", ())))
+
+
+def _names(read: Iterable[Sequence[Any]]) -> tuple[tuple[int, str], ...]:
+    return tuple((integration_id, remote_id) for integration_id, remote_id in read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gateway.domain import merge
@@ -13,6 +13,8 @@ STANDARD, ONE_TO_MANY = "standard", "one_to_many"
 """Values of the brand's setting ``identityMode`` (ID-4)."""
 
 IDENTITY_MODE = "identityMode"
+"""Name in the brand's settings: how records are known."""
+
 COUNTERS = ("mains", "merged", "fieldConflicts", "statusChanges")
 MAX_LISTED = 1000
 
@@ -53,6 +55,11 @@ class SwitchCounters:
     def numbers(self) -> dict[str, int]:
         """The counters by the names that every door shows."""
         return dict(zip(COUNTERS, (self.mains, self.merged, self.field_conflicts, self.status_changes), strict=True))
+
+
+def is_one_to_many(settings: Mapping[str, object]) -> bool:
+    """Whether a brand with these settings is switched to One-to-Many Sync (ID-4)."""
+    return settings.get(IDENTITY_MODE, STANDARD) == ONE_TO_MANY
 
 
 def plan(people: Sequence[Person], rank: merge.Rank, opted_out: bool) -> MergeGroup:

@@ -29,10 +29,10 @@ from gateway.domain.integration import IMIS_LEGACY
 from gateway.domain.records import Identifier, Problem
 from gateway.domain.rulebook import meaning
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, REMOTE_FLAG, status
+from gateway.domain.switching import is_one_to_many
 from gateway.errors import GatewayError
 from gateway.services import forecast, reach
 from gateway.services.gateway import Gateway
-from gateway.services.importcontext import is_one_to_many
 from gateway.services.integrations import get_by_name
 from gateway.services.reach import Facts, Target
 from gateway.services.subscribers import brand_rank

@@ -17,6 +17,7 @@ from gateway.domain.idset import IdSet
 from gateway.domain.integration import IMIS_LEGACY
 from gateway.domain.plain import Memo
 from gateway.domain.records import ImportOptions
+from gateway.domain.switching import is_one_to_many
 from gateway.domain.values import CREATE, FAIL, WARN, Field
 from gateway.errors import GatewayError
 from gateway.services.interests import check_names, may_create, resolve_names
@@ -27,9 +28,6 @@ UNKNOWN_FIELD, MAX_EMAIL_LENGTH = "unknownField", "maxEmailLength"
 
 REPAIR_ADDRESSES, SMTPUTF8 = "repairAddresses", "smtpUtf8"
 """Whether obvious slips are corrected (ID-9); whether letters outside ASCII may stand before the @ (ID-8)."""
-
-IDENTITY_MODE, ONE_TO_MANY = "identityMode", "one_to_many"
-"""Whether the brand has one main record per address (ID-4)."""
 
 PERSONS_DOORS = ("cli", "console")
 """Doors at which a person uploads a file: there an address is changed only on purpose (ID-28)."""
@@ -150,11 +148,6 @@ def reading_rules(settings: Mapping[str, object]) -> AddressRules:
     wanted = settings.get(MAX_EMAIL_LENGTH)
     longest = min(wanted, words.MAX_EMAIL) if isinstance(wanted, int) and wanted > 0 else words.MAX_EMAIL
     return AddressRules(longest, settings.get(REPAIR_ADDRESSES) is True, settings.get(SMTPUTF8) is True)
-
-
-def is_one_to_many(settings: Mapping[str, object]) -> bool:
-    """Whether the brand is switched to One-to-Many Sync (ID-4)."""
-    return settings.get(IDENTITY_MODE) == ONE_TO_MANY
 
 
 def _may_change(unit: Unit, options: ImportOptions) -> bool:

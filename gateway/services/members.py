@@ -89,7 +89,8 @@ def change_members(unit: Unit, interest: str, mode: str, members: Sequence[Ident
     found = [_find(book, who) for book, who in _read(unit, members)]
     inside = {person: row_id for row_id, person in stored_interests.other_members(
         unit.connection, unit.brand_id, [interest_id], source_id, NATIVE)}
-    named = {person.subscriber_id for people, _ in found for person in people}
+    named = {person.subscriber_id for people, problem in found for person in people
+             if problem is None or mode == REPLACE_ALL}
     leaving = {} if mode == ADD else {who: row for who, row in inside.items() if (who in named) == (mode == REMOVE)}
     brake = brake_of(accounts.brand_settings(unit.connection, unit.brand_id))
     if mode == REPLACE_ALL and not released and brake.holds(len(leaving), len(inside)):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from gateway.db.queries import accounts, decisions, events, locks, switches, unmerging
 from gateway.db.queries import merges as stored
@@ -15,7 +15,7 @@ from gateway.domain.events import UNMERGED, NewEvent
 from gateway.domain.merge import give_back
 from gateway.domain.records import UPDATED, Identifier, Outcome, SubscriberView
 from gateway.domain.snapshot import UNDO_WITHIN
-from gateway.domain.switching import IDENTITY_MODE, ONE_TO_MANY
+from gateway.domain.switching import is_one_to_many
 from gateway.errors import GatewayError
 from gateway.services import subscribers
 
@@ -37,8 +37,9 @@ def undo(unit: Unit, loser_id: int) -> SubscriberView:
     _require_fresh(unit, merge, loser, survivor)
     keys = _keys_of(unit, merge)
     keyless = _survivor_is_keyless(unit, merge, keys)
-    _require_unique(unit, loser, survivor, keyless)
-    _give_back(unit, merge, loser, survivor, keys, keyless=keyless)
+    one_to_many = is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id))
+    _require_unique(unit, loser, survivor, survivor_keyless=keyless, one_to_many=one_to_many)
+    _give_back(unit, merge, loser, survivor, keys, keyless=keyless, is_main=one_to_many)
     stored.set_undone(unit.connection, merge.merge_id, unit.now)
     _tell(unit, loser, survivor)
     return subscribers.get(unit, Identifier(subscriber_id=loser_id))
@@ -70,11 +71,11 @@ def _survivor_is_keyless(unit: Unit, merge: StoredMerge, keys: Collection[tuple[
     return merge.before.keyless and all_keys == len(keys)
 
 
-def _require_unique(unit: Unit, loser: Record, survivor: Record, survivor_keyless: bool) -> None:
+def _require_unique(unit: Unit, loser: Record, survivor: Record, *, survivor_keyless: bool,
+                    one_to_many: bool) -> None:
     if loser.email is None:
         return
     others = unmerging.living_at(unit.connection, unit.brand_id, loser.email, loser.subscriber_id)
-    one_to_many = accounts.brand_settings(unit.connection, unit.brand_id).get(IDENTITY_MODE) == ONE_TO_MANY
     if others and one_to_many:
         raise GatewayError("STATE_CONFLICT", f"Record {others[0][0]} has the address, and a brand with One-to-Many has "
                                              "one record per address. Change its address, or switch One-to-Many off.")
@@ -86,12 +87,12 @@ def _require_unique(unit: Unit, loser: Record, survivor: Record, survivor_keyles
 
 
 def _give_back(unit: Unit, merge: StoredMerge, loser: Record, survivor: Record, keys: Collection[tuple[int, str]], *,
-               keyless: bool) -> None:
+               keyless: bool, is_main: bool) -> None:
     connection, brand_id, before = unit.connection, unit.brand_id, merge.before
-    unmerging.give_keys(connection, brand_id, keys, loser.subscriber_id)
+    unmerging.give_keys(connection, brand_id, keys, before.flagged, loser.subscriber_id, merge.merged_at)
     _, loser_live = unmerging.live_links(connection, brand_id, loser.subscriber_id)
     stricter = loser if loser.opted_out_at is not None else survivor
-    unmerging.revive(connection, brand_id, loser, orphan=not loser.keyless and not loser_live,
+    unmerging.revive(connection, brand_id, loser, is_main=is_main, orphan=not loser.keyless and not loser_live,
                      opted_out_at=stricter.opted_out_at, origin=stricter.opt_out_origin, now=unit.now)
     facts: dict[str, object] = {}
     if before.known and keys:
@@ -100,19 +101,23 @@ def _give_back(unit: Unit, merge: StoredMerge, loser: Record, survivor: Record, 
         if keyless and before.source_id is not None:
             facts["source_id"] = before.source_id
     unmerging.restore_survivor(connection, brand_id, survivor.subscriber_id, unit.now, **facts)
-    _part_values(unit, merge)
+    others = stored.still_merged(connection, brand_id, survivor.subscriber_id)
+    del others[loser.subscriber_id]
+    _part_values(unit, merge, list(others))
     unmerging.part_memberships(connection, brand_id, survivor.subscriber_id, loser.subscriber_id, before.memberships,
-                               merge.merged_at, unit.now, may_end=before.known)
+                               others, merge.merged_at, unit.now)
     unmerging.share_opt_outs(connection, brand_id, survivor.subscriber_id, loser.subscriber_id)
     unmerging.give_events(connection, brand_id, before.events, survivor.subscriber_id, loser.subscriber_id)
 
 
-def _part_values(unit: Unit, merge: StoredMerge) -> None:
-    documents = stored_subscribers.documents(unit.connection, unit.brand_id, [merge.loser_id, merge.survivor_id])
+def _part_values(unit: Unit, merge: StoredMerge, others: Sequence[int]) -> None:
+    documents = stored_subscribers.documents(unit.connection, unit.brand_id,
+                                             [merge.loser_id, merge.survivor_id, *others])
     own = documents.get(merge.survivor_id, {})
     for source_id, theirs in documents.get(merge.loser_id, {}).items():
         if source_id in own:
-            left = give_back(own[source_id], theirs, merge.before.values.get(source_id, ()))
+            staying = [documents[each][source_id] for each in others if source_id in documents.get(each, {})]
+            left = give_back(own[source_id], theirs, merge.before.values.get(source_id, ()), staying)
             if left is None or left.text != own[source_id].text:
                 unmerging.write_document(unit.connection, unit.brand_id, merge.survivor_id, source_id, left)
 

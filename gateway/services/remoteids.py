@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.db.queries import accounts, decisions, identities, locks, remote_keys
 from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise_remote_id, printable
 from gateway.domain.people import Directory, Key, Person
-from gateway.domain.records import FAILED, MAX_REMOTE_ID, UNCHANGED, UPDATED, ImportOptions, Outcome, Problem
-from gateway.domain.switching import IDENTITY_MODE, ONE_TO_MANY, merge_into
+from gateway.domain.records import (
+    FAILED,
+    MAX_REMOTE_ID,
+    SUPPRESSED,
+    UNCHANGED,
+    UPDATED,
+    ImportOptions,
+    Outcome,
+    Problem,
+)
+from gateway.domain.resolution import Identity
+from gateway.domain.switching import is_one_to_many, merge_into
 from gateway.services import joining
+from gateway.services.erased import withheld
 from gateway.services.importcontext import sender_of
 
 RULE = "ID-29"
+ERASED_ID = Problem("SUPPRESSED", "The person of the new remote ID asked to be erased; it is not stored again.",
+                    "newRemoteId")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +45,8 @@ def change_remote_id(unit: Unit, old: str, new: str, integration: str | None = N
     Nobody has the new ID: the key is renamed, with its flag. Somebody has it: the record of the old ID is merged
     into that one (ID-26), or, if it has other links or the brand has one main per address, only its link goes. The
     old ID then stands for the same record as an ended link. The outcome is ``updated``, ``unchanged`` (it was joined
-    before) or ``failed``. Raises ``NOT_ALLOWED``, ``NOT_FOUND`` (integration).
+    before), ``failed``, or ``suppressed`` (the new ID is an erased person's). Raises ``NOT_ALLOWED``, ``NOT_FOUND``
+    (integration).
     """
     unit.actor.require("import")
     locks.lock_brand(unit.connection, unit.brand_id)
@@ -61,6 +74,8 @@ def _change(unit: Unit, integration_id: int, old: str | Problem | None, new: str
         return _failed(sent, Problem("NOT_FOUND", "Nobody has the old remote ID.", "oldRemoteId"))
     if old == new or (loser is survivor and loser.keys[change.old].ended_at is not None):
         return Outcome(0, UNCHANGED, RULE, loser.subscriber_id, new, loser.email, "remoteId")
+    if survivor is None and isinstance(withheld(unit, integration_id, [Identity(new, None)])[0], Problem):
+        return replace(_failed(sent, ERASED_ID), status=SUPPRESSED)
     if survivor is None:
         remote_keys.rename(unit.connection, unit.brand_id, integration_id, old, new)
         directory.touched[loser.subscriber_id] = loser
@@ -89,9 +104,9 @@ def _join(change: _Change, loser: Person, survivor: Person) -> Outcome:
 
 
 def _keeps_its_record(change: _Change, loser: Person) -> bool:
-    settings: Mapping[str, object] = accounts.brand_settings(change.unit.connection, change.unit.brand_id)
+    settings = accounts.brand_settings(change.unit.connection, change.unit.brand_id)
     others = [name for name, key in loser.keys.items() if name != change.old and key.ended_at is None]
-    return bool(others) or loser.email is None or settings.get(IDENTITY_MODE) == ONE_TO_MANY
+    return bool(others) or loser.email is None or is_one_to_many(settings)
 
 
 def _end(change: _Change, old: Key, new: Key) -> None:

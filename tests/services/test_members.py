@@ -98,6 +98,14 @@ class TestChangeMembers:
         world.clock.advance(seconds=1)
         assert inside(world) == ["C-1", "K-0", "K-1", "X"]
 
+    def test_remove_takes_nobody_out_whom_it_says_it_could_not_tell_apart(self, world):
+        """What an entry reports is what happened: two records at the address, so it failed and both stay."""
+        push(world, SubscriberRecord("17", ANN), SubscriberRecord("18", ANN), interests=("News",))
+        (failed,) = change(world, "Remove", Identifier(email=ANN))
+        assert failed.problem.code == "AMBIGUOUS_EMAIL"
+        world.clock.advance(seconds=1)
+        assert inside(world) == ["17", "18"]
+
     def test_the_brake(self, world):
         """ID-70: above a tenth and above ten; an administrator releases it."""
         people(world, 20, interests=("News",))

@@ -56,6 +56,18 @@ def change(world, old, new, as_=None, **more):
         return remoteids.change_remote_id(unit, old, new, **more)
 
 
+def switch(world, *, on):
+    """One-to-Many on, as the preview says, or off."""
+    world.clock.advance(seconds=1)
+    actor = world.actor(role=ADMIN)
+    if not on:
+        with world.unit(actor) as unit:
+            return onetomany.switch_off(unit)
+    with world.reading(actor) as unit:
+        seen = onetomany.preview(unit)
+    return onetomany.switch_on(world.gateway, actor, seen.fingerprint)
+
+
 def pair(world):
     """#1 ann@ without key and #2 K-1 lee@, each with values and interests; answers both as they are."""
     push(world, SubscriberRecord(None, ANN, {"FirstName": "Ann", "City": "Paris"}), interests=("News", "Events"))
@@ -151,6 +163,71 @@ class TestUndo:
             erasure.erase(unit, Identifier(remote_id="K-1"), confirmed=True)
         assert refused(undo, world, 1).code == "STATE_CONFLICT"
 
+    def test_what_another_merged_record_gave_stays(self, world):
+        """Three of a family at one address become one; one of them is taken back, the other is still part of it."""
+        push(world, SubscriberRecord("K-1", ANN))
+        push(world, SubscriberRecord("K-2", ANN, {"City": "Oslo"}), SubscriberRecord("K-3", ANN, {"City": "Oslo"}),
+             interests=("News",))
+        switch(world, on=True)
+        switch(world, on=False)
+        one = view(world, 1)
+        assert one["interests"] == ["News"]
+        undo(world, 2)
+        assert view(world, 1)["interests"] == ["News"]
+        assert [(field.name, field.value) for field in view(world, 1)["fields"]] == [("City", "Oslo")]
+        assert view(world, 1)["links"] == (("api", "K-1"), ("api", "K-3"))
+        undo(world, 3)
+        assert view(world, 1)["interests"] == [] and view(world, 1)["fields"] == ()
+        assert [view(world, n)["interests"] for n in (2, 3)] == [["News"], ["News"]]
+
+    def test_a_survivor_of_the_same_chunk_keeps_nothing_of_the_other(self, world):
+        """K-1 is made and gets the other's address in one call, so the store never saw it before the merge."""
+        push(world, SubscriberRecord(None, ANN, {"City": "Paris"}), interests=("Events",))
+        ann = view(world, 1)
+        outcomes = push(world, SubscriberRecord("K-1", LEE), SubscriberRecord("K-1", ANN), interests=("News",))
+        assert outcomes[1].changes["merged"] == ("1", "2")
+        assert view(world, 2)["interests"] == ["Events", "News"]
+        undo(world, 1)
+        assert view(world, 1) == ann
+        assert view(world, 2)["interests"] == ["News"] and view(world, 2)["fields"] == ()
+
+    def test_with_one_main_per_address_it_is_the_main_of_its_own(self, world):
+        """ID-4, ID-P6: the survivor has moved on, and the address is the other's alone."""
+        pair(world)
+        merge(world)
+        switch(world, on=True)
+        push(world, SubscriberRecord("K-1", LEE))
+        undo(world, 1)
+        with world.reading() as unit:
+            t = metadata.tables["subscriber"].c
+            mains = unit.connection.execute(sa.select(t.id, t.is_main).order_by(t.id)).all()
+        assert [tuple(row) for row in mains] == [(1, True), (2, True)]
+
+    def test_a_chain_is_undone_from_its_end(self, world):
+        """#1 into #2 by its address, #2 into #3 by ChangeRemoteId; then one after the other back."""
+        ann, lee = pair(world)
+        merge(world)
+        push(world, SubscriberRecord("K-9", "new@example.org"), interests=("Events",))
+        two, three = view(world, 2), view(world, 3)
+        assert change(world, "K-1", "K-9").changes["merged"] == ("2", "3")
+        assert view(world, 3)["interests"] == ["Events", "Lee's", "News"]
+        assert refused(undo, world, 1).code == "STATE_CONFLICT"
+        undo(world, 2)
+        assert (view(world, 2), view(world, 3)) == (two, three)
+        undo(world, 1)
+        assert (view(world, 1), view(world, 2)) == (ann, lee | {"email": ANN})
+
+    def test_what_came_since_stays_and_links_that_moved_are_not_taken(self, world):
+        """Later changes are the survivor's; a remote ID that went on by ChangeRemoteId is known by its new name."""
+        push(world, SubscriberRecord("K-1", ANN), SubscriberRecord("K-2", ANN), interests=("News",))
+        switch(world, on=True)
+        switch(world, on=False)
+        push(world, SubscriberRecord("K-2", ANN, {"City": "Rome"}), interests=("Events",))
+        undo(world, 2)
+        assert view(world, 2)["links"] == (("api", "K-2"),) and view(world, 2)["interests"] == ["News"]
+        assert view(world, 1)["interests"] == ["Events", "News"]
+        assert [field.name for field in view(world, 1)["fields"]] == ["City"]
+
 
 class TestChangeRemoteId:
     """ID-29, SOAP-49."""
@@ -209,3 +286,20 @@ class TestChangeRemoteId:
         assert refused(change, world, "17", "18", as_=world.actor(role="reader")).code == "NOT_ALLOWED"
         assert change(world, "17", "18", as_=world.actor(brand_id=2)).problem.code == "NOT_FOUND"
         assert change(world, "17", "18", as_=world.actor("crm")).problem.code == "NOT_FOUND"
+
+    def test_an_erased_id_is_no_name_for_anybody(self, world):
+        """ID-35: what was forgotten is not stored again, whoever asks."""
+        push(world, SubscriberRecord("17", ANN), SubscriberRecord("18", LEE))
+        with world.unit(world.actor(role=ADMIN)) as unit:
+            erasure.erase(unit, Identifier(remote_id="18"), confirmed=True)
+        outcome = change(world, "17", "18")
+        assert (outcome.status, outcome.problem.code) == ("suppressed", "SUPPRESSED")
+        assert view(world, 1)["links"] == (("api", "17"),)
+
+    def test_undone_the_old_id_is_live_again(self, world):
+        """ID-26, ID-45: the link that ended with the joining, and the flag that went with it."""
+        push(world, SubscriberRecord("17", ANN, do_not_email=True), SubscriberRecord("18", LEE))
+        before = view(world, 1)
+        change(world, "17", "18")
+        undo(world, 1)
+        assert view(world, 1) == before and not view(world, 1)["orphan"]

@@ -41,13 +41,15 @@ def look(connection: Connection, brand_id: int, pairs: Mapping[int, int]) -> dic
             subscriber.c.brand_id == brand_id, among(connection, subscriber.c.id, survivors)))}
     values, memberships = _values(connection, survivors), _memberships(connection, survivors)
     keys, events = _keys(connection, losers), _events(connection, brand_id, losers)
+    none: list[tuple[tuple[int, str], bool]] = []
     found = {}
     for loser_id, survivor_id in pairs.items():
         row = facts.get(survivor_id)
         found[loser_id] = Snapshot(
             row is not None, row is not None and row.keyless, None if row is None else row.source_id,
-            values.get(survivor_id, {}), frozenset(memberships.get(survivor_id, ())), tuple(keys.get(loser_id, ())),
-            tuple(events.get(loser_id, ())))
+            values.get(survivor_id, {}), frozenset(memberships.get(survivor_id, ())),
+            tuple(name for name, _ in keys.get(loser_id, none)),
+            tuple(name for name, is_flagged in keys.get(loser_id, none) if is_flagged), tuple(events.get(loser_id, ())))
     return found
 
 
@@ -67,6 +69,15 @@ def newest(connection: Connection, brand_id: int, loser_id: int) -> StoredMerge 
         .where(t.brand_id == brand_id, t.loser_id == loser_id, t.undone_at.is_(None))
         .order_by(t.id.desc()).limit(1)).first()
     return None if row is None else StoredMerge(*row[:-1], load(row[-1]))
+
+
+def still_merged(connection: Connection, brand_id: int, survivor_id: int) -> dict[int, dt.datetime]:
+    """The records that are merged into this one now, in the order of their merging, and when each was."""
+    t = subscriber_merge.c
+    rows = connection.execute(
+        sa.select(t.loser_id, t.merged_at)
+        .where(t.brand_id == brand_id, t.survivor_id == survivor_id, t.undone_at.is_(None)).order_by(t.id))
+    return {loser_id: merged_at for loser_id, merged_at in rows}
 
 
 def set_undone(connection: Connection, merge_id: int, now: dt.datetime) -> None:
@@ -95,13 +106,14 @@ def _memberships(connection: Connection, subscriber_ids: Sequence[int]) -> dict[
     return found
 
 
-def _keys(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int, list[tuple[int, str]]]:
+def _keys(connection: Connection, subscriber_ids: Sequence[int]) -> dict[int, list[tuple[tuple[int, str], bool]]]:
+    """The remote keys of these records, and whether each carries a flag."""
     k = remote_key.c
-    found: dict[int, list[tuple[int, str]]] = defaultdict(list)
-    for subscriber_id, integration_id, remote_id in connection.execute(
-            sa.select(k.subscriber_id, k.integration_id, k.remote_id)
+    found: dict[int, list[tuple[tuple[int, str], bool]]] = defaultdict(list)
+    for subscriber_id, integration_id, remote_id, is_flagged in connection.execute(
+            sa.select(k.subscriber_id, k.integration_id, k.remote_id, k.do_not_email)
             .where(among(connection, k.subscriber_id, subscriber_ids)).order_by(k.id)):
-        found[subscriber_id].append((integration_id, remote_id))
+        found[subscriber_id].append(((integration_id, remote_id), is_flagged))
     return found
 
 

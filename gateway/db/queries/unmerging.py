@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.mailings import event
 from gateway.db.models.subscribers import interest_opt_out, membership, remote_key, source_values, subscriber
-from gateway.db.queries.bulk import among, update_rows
+from gateway.db.queries.bulk import among
 from gateway.db.queries.events import insert_or_ignore
 from gateway.domain.people import Document
 
@@ -68,18 +68,24 @@ def live_links(connection: Connection, brand_id: int, subscriber_id: int) -> tup
     return row[0], row[1]
 
 
-def give_keys(connection: Connection, brand_id: int, keys: Collection[tuple[int, str]], subscriber_id: int) -> None:
-    """Hangs these keys on the record."""
-    update_rows(connection, remote_key, ("brand_id", "integration_id", "remote_id"), ("subscriber_id",), [
-        (brand_id, integration_id, remote_id, subscriber_id) for integration_id, remote_id in keys])
+def give_keys(connection: Connection, brand_id: int, keys: Collection[tuple[int, str]],
+              flagged: Collection[tuple[int, str]], subscriber_id: int, merged_at: dt.datetime) -> None:
+    """Hangs these keys on the record. A link that the merge itself ended is live again, with its flag (ID-29)."""
+    k = remote_key.c
+    for integration_id, remote_id in keys:
+        key = (k.brand_id == brand_id, k.integration_id == integration_id, k.remote_id == remote_id)
+        connection.execute(sa.update(remote_key).where(*key).values(subscriber_id=subscriber_id))
+        is_flagged = (integration_id, remote_id) in flagged
+        connection.execute(sa.update(remote_key).where(*key, k.ended_at == merged_at).values(
+            ended_at=None, do_not_email=is_flagged, flagged_at=merged_at if is_flagged else None))
 
 
-def revive(connection: Connection, brand_id: int, loser: Record, *, orphan: bool, opted_out_at: dt.datetime | None,
-           origin: str | None, now: dt.datetime) -> None:
+def revive(connection: Connection, brand_id: int, loser: Record, *, is_main: bool, orphan: bool,
+           opted_out_at: dt.datetime | None, origin: str | None, now: dt.datetime) -> None:
     """Makes a tombstone live again."""
     connection.execute(sa.update(subscriber).where(
         subscriber.c.brand_id == brand_id, subscriber.c.id == loser.subscriber_id).values(
-        merged_into=None, is_main=False, orphan=orphan, opted_out_at=opted_out_at, opt_out_origin=origin,
+        merged_into=None, is_main=is_main, orphan=orphan, opted_out_at=opted_out_at, opt_out_origin=origin,
         changed_at=now))
 
 
@@ -103,22 +109,34 @@ def write_document(connection: Connection, brand_id: int, subscriber_id: int, so
 
 
 def part_memberships(connection: Connection, brand_id: int, survivor_id: int, loser_id: int,
-                     own: Collection[tuple[int, int, str]], merged_at: dt.datetime, now: dt.datetime, *,
-                     may_end: bool) -> None:
-    """The loser's memberships that ended with the merge are open again; the survivor's copies of them end."""
+                     own: Collection[tuple[int, int, str]], others: Mapping[int, dt.datetime], merged_at: dt.datetime,
+                     now: dt.datetime) -> None:
+    """The loser's memberships that ended with the merge are open again; the survivor's copies of them end.
+
+    A copy is as old as what it was made of, so one that began with the merge is the survivor's own. ``own``: what it
+    was in before. ``others``: who else is merged into it, and since when; what they were in, it stays in.
+    """
     m = membership.c
-    ended = connection.execute(sa.select(m.id, m.interest_id, m.source_id, m.channel, m.since).where(
-        m.brand_id == brand_id, m.subscriber_id == loser_id, m.until == merged_at)).all()
-    copies = {(interest_id, source_id, channel, since) for _, interest_id, source_id, channel, since in ended
-              if (interest_id, source_id, channel) not in own}
-    if may_end:
-        ending = [row[0] for row in connection.execute(
-            sa.select(m.id, m.interest_id, m.source_id, m.channel, m.since).where(
-                m.brand_id == brand_id, m.subscriber_id == survivor_id, m.until.is_(None)))
-            if tuple(row[1:]) in copies]
-        connection.execute(sa.update(membership).where(among(connection, m.id, ending)).values(until=now))
+    ended = _ended(connection, brand_id, loser_id, merged_at)
+    kept = {place for other_id, at in others.items() for _, place, _ in _ended(connection, brand_id, other_id, at)}
+    copies = {(*place, since) for _, place, since in ended if place not in own and place not in kept
+              and since < merged_at}
+    ending = [row[0] for row in connection.execute(
+        sa.select(m.id, m.interest_id, m.source_id, m.channel, m.since).where(
+            m.brand_id == brand_id, m.subscriber_id == survivor_id, m.until.is_(None))) if tuple(row[1:]) in copies]
+    connection.execute(sa.update(membership).where(among(connection, m.id, ending)).values(until=now))
     connection.execute(sa.update(membership).where(among(connection, m.id, [row[0] for row in ended]))
                        .values(until=None))
+
+
+def _ended(connection: Connection, brand_id: int, loser_id: int,
+           merged_at: dt.datetime) -> list[tuple[int, tuple[int, int, str], dt.datetime]]:
+    """What a merge ended of the loser: row id, (interest id, source id, channel), since when."""
+    m = membership.c
+    rows = connection.execute(sa.select(m.id, m.interest_id, m.source_id, m.channel, m.since).where(
+        m.brand_id == brand_id, m.subscriber_id == loser_id, m.until == merged_at))
+    return [(row_id, (interest_id, source_id, channel), since) for row_id, interest_id, source_id, channel, since
+            in rows]
 
 
 def share_opt_outs(connection: Connection, brand_id: int, survivor_id: int, loser_id: int) -> None:
