@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
 
@@ -12,7 +12,7 @@ from gateway.domain.records import MAX_INTEREST, MAX_INTERESTS_PER_RECORD, Probl
 INTERESTS_FIELD = "interests"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class OwnInterest:
     """An interest that the sender's integration keeps under a name of its own (PUSH-23, PUSH-24)."""
 
@@ -24,8 +24,8 @@ class OwnInterest:
 class Interests:
     """The brand's interests by name, and the sender's own by their external id, as far as the batch names them.
 
-    ``create`` and ``create_own`` store a new one, None without the right to. ``rename``: gives an interest another
-    name, unless some other has it. ``call``: the ids that the whole call names.
+    ``create`` and ``create_own`` store a new one, None without the right to. ``call``: the ids that the whole call
+    names. ``wanted``: id -> how the sender shows its own interest, the last word; :func:`new_names` settles them.
     """
 
     by_name: dict[str, int]
@@ -33,8 +33,7 @@ class Interests:
     call: tuple[int, ...] = ()
     by_external: dict[str, OwnInterest] = member(default_factory=dict)
     create_own: Callable[[str, str], OwnInterest] | None = None
-    rename: Callable[[int, str], bool] = lambda interest_id, name: False
-    refused_names: set[tuple[int, str]] = member(default_factory=set)
+    wanted: dict[int, str] = member(default_factory=dict)
 
     def find(self, name: str) -> int | None:
         """The id of the interest of exactly this name; outer blanks do not count."""
@@ -50,7 +49,7 @@ class Interests:
     def find_or_create_own(self, external_id: str, name: str) -> int | None:
         """The sender's interest of this external id, made where the credential has the right (ID-42).
 
-        One that is shown under another name gets this one, unless another interest has it (PUSH-23).
+        How it is to be shown is noted in ``wanted`` (PUSH-23).
         """
         found = self.by_external.get(external_id)
         if found is None:
@@ -58,18 +57,27 @@ class Interests:
                 return None
             found = self.by_external[external_id] = self.create_own(external_id, name)
             self.by_name[found.name] = found.interest_id
-        elif found.name != name and (found.interest_id, name) not in self.refused_names:
-            self._rename(found, name)
+        self.wanted[found.interest_id] = name
         return found.interest_id
 
-    def _rename(self, found: OwnInterest, name: str) -> None:
-        if not self.rename(found.interest_id, name):
-            self.refused_names.add((found.interest_id, name))  # asked once: a batch names a group in every record
-            return
-        self.refused_names.clear()  # the old name is free
-        if self.by_name.get(found.name) == found.interest_id:
-            del self.by_name[found.name]
-        self.by_name[name], found.name = found.interest_id, name
+
+def new_names(wanted: Mapping[int, str], holders: Mapping[str, int]) -> dict[int, str]:
+    """Those of the ``wanted`` names, by id, that their interests can have when all change at once (PUSH-23).
+
+    Interests may swap names. ``holders``: name -> id, of every interest that has one of these names now. A name stays
+    with a holder that keeps it; of two that want the same, the first gets it.
+    """
+    found = {interest_id: name for interest_id, name in wanted.items() if holders.get(name) != interest_id}
+    while True:
+        first: dict[str, int] = {}
+        for interest_id, name in found.items():
+            first.setdefault(name, interest_id)
+        stuck = [interest_id for interest_id, name in found.items()
+                 if first[name] != interest_id or holders.get(name, interest_id) not in found]
+        if not stuck:
+            return found
+        for interest_id in stuck:
+            del found[interest_id]
 
 
 def check_names(names: Iterable[str]) -> Problem | None:

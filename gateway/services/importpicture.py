@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 
 from gateway.db.queries import fields, identities, interests, own_interests
 from gateway.db.unit import Unit
@@ -91,7 +90,6 @@ def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberR
         found.by_external = own_interests.by_external(unit.connection, unit.brand_id, context.integration_id, groups)
         owner = context.sources[context.value_source_id].name
         found.create_own = own_interest_maker(unit, context.integration_id, owner) if creating else None
-        found.rename = partial(own_interests.rename, unit.connection, unit.brand_id)
     return found
 
 

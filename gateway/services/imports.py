@@ -40,6 +40,7 @@ from gateway.services import corrections, erased
 from gateway.services.importcontext import ImportContext, check_options, prepare, refresh, sender_of, undone_if
 from gateway.services.importpicture import batch_of, picture
 from gateway.services.interests import resolve_names
+from gateway.services.own_interests import settle_names
 from gateway.services.plainrows import Done, apply_plain, record_created
 
 __all__ = ["ImportContext", "apply_chunk", "apply_counted", "check_options", "end_links", "finish", "import_records",
@@ -223,6 +224,7 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
     batch = batch_of(unit, context, records, directory)
     outcomes = [apply_record(batch, index, record, who)
                 for index, record, who in zip(indexes, records, read, strict=True)]
+    settle_names(unit, batch.interests.by_external.values(), batch.interests.wanted)
     _write(unit, context, directory)
     if context.options.mode == words.REPLACE_ALL:
         context.seen.update(batch.seen)

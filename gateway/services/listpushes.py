@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from gateway.db.queries import batches, decisions
 from gateway.db.unit import Unit
 from gateway.domain.contactgroups import ListElement
 from gateway.domain.records import (
+    CREATED,
     FAILED,
     UNCHANGED,
     UPDATED,
@@ -20,32 +21,40 @@ from gateway.domain.records import (
 )
 from gateway.errors import GatewayError
 from gateway.services import imports, lists
+from gateway.services.lists import ListOutcome
+from gateway.services.own_interests import settle_names
 
 RULE = "ID-38"
 MAX_NAMED = 20
+
+Done = tuple[Outcome, ListOutcome | None]
 
 
 def change_lists(unit: Unit, elements: Sequence[ListElement]) -> tuple[BatchReport, list[tuple[str, ...]]]:
     """Changes the lists in order; one that fails, also one that the brake holds, changes nothing.
 
-    Answers one outcome for each, and the remote IDs of each that nobody has. The same call again changes nothing.
-    Nothing is committed here. Raises ``NOT_ALLOWED``, and what is our own fault.
+    Answers one outcome for each, and the remote IDs of each that nobody has. A list that is made is ``created``, one
+    that gets another name ``updated``; they are named when all are done, so names may be swapped. The same call again
+    changes nothing. Nothing is committed here. Raises ``NOT_ALLOWED``, and what is our own fault.
     """
     unit.actor.require("import")
-    counters, outcomes, unknown = Counters(), [], []
-    for at, element in enumerate(elements):
-        outcome, strangers = _change(unit, at, element)
+    done = [_change(unit, at, element) for at, element in enumerate(elements)]
+    renamed = _name(unit, elements, done)
+    counters, outcomes = Counters(), []
+    for outcome, found in done:
+        if outcome.status == UNCHANGED and found is not None and found.interest.interest_id in renamed:
+            outcome = replace(outcome, status=UPDATED)
         counters.add(outcome)
         outcomes.append(outcome)
-        unknown.append(strangers)
     if counters.failed:
         _keep_failures(unit, counters, outcomes)
-    return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now), unknown
+    report = BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
+    return report, [() if found is None else found.unknown for _, found in done]
 
 
-def _change(unit: Unit, at: int, element: ListElement) -> tuple[Outcome, tuple[str, ...]]:
+def _change(unit: Unit, at: int, element: ListElement) -> Done:
     if element.problem is not None or element.list_id is None:
-        return Outcome(at, FAILED, RULE, problem=element.problem, warnings=element.warnings), ()
+        return Outcome(at, FAILED, RULE, problem=element.problem, warnings=element.warnings), None
     try:
         with unit.connection.begin_nested():  # a list that was made for a change that fails must not stay
             found = lists.change_list(unit, element.list_id, element.name, element.mode, element.remote_ids)
@@ -53,9 +62,17 @@ def _change(unit: Unit, at: int, element: ListElement) -> tuple[Outcome, tuple[s
         if error.side != "Client":
             raise
         return Outcome(at, FAILED, RULE, problem=Problem(error.code, error.message, error.field),
-                       warnings=element.warnings), ()
-    warnings = (*element.warnings, *_opted_out(found.opted_out))
-    return Outcome(at, UPDATED if found.changed else UNCHANGED, RULE, warnings=warnings), found.unknown
+                       warnings=element.warnings), None
+    status = CREATED if found.made else UPDATED if found.changed else UNCHANGED
+    return Outcome(at, status, RULE, warnings=(*element.warnings, *_opted_out(found.opted_out))), found
+
+
+def _name(unit: Unit, elements: Sequence[ListElement], done: Sequence[Done]) -> frozenset[int]:
+    """Names the lists as their elements say, the last one of each; answers the interests that were renamed."""
+    own = {found.interest.interest_id: found.interest for _, found in done if found is not None}
+    wanted = {found.interest.interest_id: element.name for element, (_, found) in zip(elements, done, strict=True)
+              if found is not None and element.name is not None}
+    return settle_names(unit, own.values(), wanted)
 
 
 def _keep_failures(unit: Unit, counters: Counters, outcomes: Sequence[Outcome]) -> None:

@@ -12,7 +12,7 @@ from gateway.domain import records as words
 from gateway.domain.addresses import normalise_remote_id, printable
 from gateway.domain.brake import brake_of
 from gateway.domain.groups import check_groups
-from gateway.domain.interests import Interests
+from gateway.domain.interests import OwnInterest
 from gateway.domain.merge import LIST
 from gateway.domain.records import Group, ImportOptions, Outcome
 from gateway.errors import GatewayError
@@ -26,10 +26,12 @@ MODES = (ADD, REMOVE, REPLACE)
 
 @dataclass(frozen=True, slots=True)
 class ListOutcome:
-    """What became of a list. ``joined``, ``left``, ``unchanged`` count people; ``unknown`` are the remote IDs that
-    nobody has (any more), ``opted_out`` those whose people have left the list by their own act (ID-39)."""
+    """What became of a list. ``made``: it is new. ``joined``, ``left``, ``unchanged`` count people; ``unknown`` are the
+    remote IDs that nobody has (any more), ``opted_out`` those whose people have left the list by their own act
+    (ID-39)."""
 
-    interest_id: int
+    interest: OwnInterest
+    made: bool
     joined: int
     left: int
     unchanged: int
@@ -46,11 +48,11 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
                 remote_ids: Sequence[str]) -> ListOutcome:
     """Adds, removes or replaces the members of the sender's list ``list_id``; other channels and sources stay.
 
-    A list that is new is made (ID-42), one with another name renamed if nobody else has the name. Remote IDs that
-    are not known are skipped and named. The same call again changes nothing. Nothing is committed here. Raises
-    ``NOT_ALLOWED``, ``LIST_UNKNOWN``, ``INVALID_VALUE`` (mode, id), ``INVALID_CHARACTER``, ``FIELD_TOO_LONG``, and
-    ``BRAKE_HELD`` for a Replace that would take out more than the brand's brake lets through (ID-70); then nothing
-    changed, but the caller must not commit a list that was made for it.
+    A list that is new is made (ID-42), under its name if that is free; ``own_interests.settle_names`` renames those
+    that are known. Remote IDs that are not known are skipped and named. The same call again changes nothing. Nothing
+    is committed here. Raises ``NOT_ALLOWED``, ``LIST_UNKNOWN``, ``INVALID_VALUE`` (mode, id), ``INVALID_CHARACTER``,
+    ``FIELD_TOO_LONG``, and ``BRAKE_HELD`` for a Replace that would take out more than the brand's brake lets through
+    (ID-70); then nothing changed, but the caller must not commit a list that was made for it.
     """
     unit.actor.require("import")
     mode = next((known for known in MODES if known.lower() == mode.strip().lower()), mode)
@@ -58,7 +60,8 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
         raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(MODES)}.", field="Mode")
     locks.lock_brand(unit.connection, unit.brand_id)
     integration_id, name = sender_of(unit, ImportOptions())
-    interest_id = _list(unit, integration_id, name, list_id.strip(), (list_name or "").strip())
+    interest, made = _list(unit, integration_id, name, list_id.strip(), (list_name or "").strip())
+    interest_id = interest.interest_id
     source_id = accounts.add_source(unit.connection, unit.brand_id, "integration", name, integration_id)
     named = [remote_id for remote_id in dict.fromkeys(map(_read, remote_ids)) if remote_id]
     found = own_interests.listed(unit.connection, unit.brand_id, integration_id, interest_id,
@@ -78,25 +81,23 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
         interests.end_memberships(unit.connection, unit.brand_id, list(left.values()), unit.now)
     _record(unit, list_name or list_id, joined, left)
     return ListOutcome(
-        interest_id, len(joined), len(left), len(people.keys() - left.keys()) - len(joined),
+        interest, made, len(joined), len(left), len(people.keys() - left.keys()) - len(joined),
         tuple(remote_id for remote_id in named if remote_id not in found),
         tuple(remote_id for remote_id, listed in found.items() if listed.has_left and mode != REMOVE))
 
 
-def _list(unit: Unit, integration_id: int, integration: str, list_id: str, list_name: str) -> int:
+def _list(unit: Unit, integration_id: int, integration: str, list_id: str, list_name: str) -> tuple[OwnInterest, bool]:
+    """The list, and whether it was made now."""
     problem = check_groups([Group(list_id, list_name)])
     if problem is not None:
         raise GatewayError(problem.code, problem.message.replace("group", "list"), field="ListId")
-    maker = own_interest_maker(unit, integration_id, integration) if may_create(unit) else None
-    known = own_interests.by_external(unit.connection, unit.brand_id, integration_id, [list_id])
-    shown = list_name or (known[list_id].name if list_id in known else list_id)
-    own = Interests({}, by_external=known, create_own=maker,
-                    rename=lambda of, name: own_interests.rename(unit.connection, unit.brand_id, of, name))
-    found = own.find_or_create_own(list_id, shown)
-    if found is None:
+    known = own_interests.by_external(unit.connection, unit.brand_id, integration_id, [list_id]).get(list_id)
+    if known is not None:
+        return known, False
+    if not may_create(unit):
         raise GatewayError("LIST_UNKNOWN", "There is no such list, and these credentials may not create it. Create it "
                                            "first, or correct its id.", field="ListId")
-    return found
+    return own_interest_maker(unit, integration_id, integration)(list_id, list_name or list_id), True
 
 
 def _read(text: str) -> str:

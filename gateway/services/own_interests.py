@@ -1,13 +1,13 @@
-"""How does an integration get an interest under an id of its own? (PUSH-23, ID-42)"""
+"""How does an integration get an interest under an id of its own, and how is it called? (PUSH-23, ID-42)"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import count
 
 from gateway.db.queries import interests, own_interests
 from gateway.db.unit import Unit
-from gateway.domain.interests import OwnInterest
+from gateway.domain.interests import OwnInterest, new_names
 from gateway.domain.records import MAX_INTEREST
 
 
@@ -18,6 +18,22 @@ def own_interest_maker(unit: Unit, integration_id: int, integration: str) -> Cal
                     if not interests.by_name(unit.connection, unit.brand_id, [wanted]))
         return own_interests.add(unit.connection, unit.brand_id, integration_id, external_id, free, unit.now)
     return make
+
+
+def settle_names(unit: Unit, own: Collection[OwnInterest], wanted: Mapping[int, str]) -> frozenset[int]:
+    """Shows the sender's ``own`` interests under the ``wanted`` names, as far as no other interest keeps them.
+
+    They change at the end of a call and all at once: names may be swapped, and the same call again changes nothing.
+    Answers the ids of those that have another name now. The caller holds the brand's lock.
+    """
+    other = {each.interest_id: wanted[each.interest_id] for each in own
+             if wanted.get(each.interest_id, each.name) != each.name}
+    if not other:
+        return frozenset()
+    found = new_names(other, interests.by_name(unit.connection, unit.brand_id, set(other.values())))
+    if found:
+        own_interests.rename(unit.connection, unit.brand_id, found)
+    return frozenset(found)
 
 
 def _names(name: str, integration: str) -> Iterator[str]:

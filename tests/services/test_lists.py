@@ -6,9 +6,11 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.db.models import metadata
+from gateway.domain.contactgroups import list_of
 from gateway.domain.records import Group, ImportOptions, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.services import imports
+from gateway.services.listpushes import change_lists
 from gateway.services.lists import change_list
 from tests.support.world import World
 
@@ -52,6 +54,26 @@ def test_add_remove_replace(world):
     assert inside(world) == ["2"]
     assert told(change(world, "Replace")) == (0, 1, 0, ())
     assert inside(world) == []
+
+
+def test_lists_that_change_their_names_in_one_call(world):
+    """PUSH-23, PUSH-24: swapped and moved on, all at once, also where uniqueness is checked row by row."""
+    def push_lists(*names):
+        elements = [list_of({"ListId": list_id, "ListName": name, "Mode": "Add", "ContactIds": ["1"]})
+                    for list_id, name in zip("abc", names, strict=True)]
+        with world.unit(world.actor("ams")) as unit:
+            return [outcome.status for outcome in change_lists(unit, elements)[0].outcomes]
+
+    def named():
+        with world.reading() as unit:
+            t = metadata.tables["interest"].c
+            return list(unit.connection.scalars(sa.select(t.name).order_by(t.external_id)))
+
+    assert push_lists("A", "B", "C") == ["created"] * 3
+    for names in (("B", "C", "A"), ("A", "C", "D"), ("C", "A", "D")):
+        expected = ["unchanged" if old == new else "updated" for old, new in zip(named(), names, strict=True)]
+        assert (push_lists(*names), named()) == (expected, list(names))
+        assert push_lists(*names) == ["unchanged"] * 3
 
 
 def test_other_channels_sources_and_brands_stay(world):

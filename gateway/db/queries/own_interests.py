@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -48,12 +48,17 @@ def add(connection: Connection, brand_id: int, integration_id: int, external_id:
     return OwnInterest(interest_id, name)
 
 
-def rename(connection: Connection, brand_id: int, interest_id: int, name: str) -> bool:
-    """Gives the interest this name, unless another interest of the brand has it; whether it did."""
-    t, other = interest.c, interest.alias("other")
-    taken = sa.exists().where(other.c.brand_id == brand_id, other.c.name == name, other.c.id != interest_id)
-    return connection.execute(sa.update(interest).where(
-        t.brand_id == brand_id, t.id == interest_id, ~taken).values(name=name)).rowcount == 1
+def rename(connection: Connection, brand_id: int, names: Mapping[int, str]) -> None:
+    """Gives interests new names, id -> name, all at once: some may get the names that others of them have.
+
+    Nobody else has any of the names.
+    """
+    between = {interest_id: f"\x01{interest_id}" for interest_id in names}  # a text that no door lets in
+    t = interest.c
+    for step in (between, names) if len(names) > 1 else (names,):
+        connection.execute(sa.update(interest).where(
+            t.brand_id == brand_id, t.id == sa.bindparam("of")).values(name=sa.bindparam("new")),
+            [{"of": interest_id, "new": name} for interest_id, name in step.items()])
 
 
 def listed(connection: Connection, brand_id: int, integration_id: int, interest_id: int,

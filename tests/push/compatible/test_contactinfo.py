@@ -220,6 +220,32 @@ def test_group_ids_are_case_sensitive_and_names_follow(call):
     assert call.interests("K-17") == ["Northern", "Other"]
 
 
+@pytest.mark.parametrize("names", [("B", "A", "C"), ("B", "C", "A"), ("B", "C", "D"), ("D", "A", "B"), ("A", "A", "A")])
+def test_groups_that_change_their_names_in_one_call(call, house, names):
+    """PUSH-23, PUSH-76: swapped in one person or over several, all at once; the same again writes nothing."""
+    def push(names):
+        shown = [{"GroupId": group_id, "GroupName": name} for group_id, name in zip("abc", names, strict=True)]
+        return call.contacts(contact("K-1", groups=shown[:1]), contact("K-2", groups=shown[1:]))
+
+    assert push("ABC").json["created"] == 2
+    assert push(names).json["unchanged"] == 2
+    before = house.rows("interest")
+    assert call.interests("K-1") + call.interests("K-2") == (
+        [names[0], *sorted(names[1:])] if len(set(names)) == 3 else ["A", "B", "C"])
+    push(names)
+    assert house.rows("interest") == before
+
+
+def test_a_group_under_two_names_in_one_call(call, house):
+    """PUSH-23, PUSH-76: the last one counts, and pushing the same again changes it no more."""
+    people = [contact(f"K-{name}", groups=[{"GroupId": "a", "GroupName": name}]) for name in ("North", "South")]
+    call.contacts(*people)
+    assert call.interests("K-North") == ["South"]
+    before = house.rows("interest")
+    call.contacts(*people)
+    assert house.rows("interest") == before
+
+
 def test_a_name_that_is_taken(call, house):
     """PUSH-23: a group called like somebody else's interest is not that interest."""
     house.caller(integration="crm").push("/push/v1/interests", {"name": "Board"})

@@ -28,8 +28,8 @@ def members(call, name="Monthly news"):
 def test_the_example_of_the_specification(people):
     """PUSH-24: a list that is new is made; who is not known is named, the others join."""
     answer = people.lists({"ListId": "news", "ListName": "Monthly news", "Mode": "Add", "ContactIds": ["K-17", "K-99"]})
-    assert (answer.status, answer.json["success"], answer.json["count"], answer.json["updated"]) == (200, True, 1, 1)
-    assert answer.json["results"] == [{"index": 0, "ListId": "news", "status": "updated", "rule": "ID-38",
+    assert (answer.status, answer.json["success"], answer.json["count"], answer.json["created"]) == (200, True, 1, 1)
+    assert answer.json["results"] == [{"index": 0, "ListId": "news", "status": "created", "rule": "ID-38",
                                        "warnings": [], "unknownContactIds": ["K-99"]}]
     assert members(people) == [17]
 
@@ -37,6 +37,7 @@ def test_the_example_of_the_specification(people):
 @pytest.mark.parametrize("spelled", [str, str.upper, str.lower])
 def test_modes(people, spelled):
     """PUSH-24: Add, Remove and Replace in any case; each again is unchanged."""
+    assert people.lists(news(spelled("Replace"))).json["created"] == 1
     for mode, numbers, expected in (("Add", (1, 2, 3), [1, 2, 3]), ("Remove", (2, 9), [1, 3]),
                                     ("Replace", (3, 4), [3, 4]), ("Replace", (), [])):
         assert people.lists(news(spelled(mode), *numbers)).json["updated"] == 1
@@ -66,7 +67,7 @@ def test_the_brake_holds_a_mass_change(people, house):
     assert answer.status == 200
     held, other = answer.json["results"]
     assert (held["status"], held["code"], held["ListId"]) == ("failed", "BRAKE_HELD", "news")
-    assert other["status"] == "updated"
+    assert other["status"] == "created"
     assert "the first is record 0 (ListId news): BRAKE_HELD" in answer.json["errorMessage"]
     assert (members(people), members(people, "Other")) == (list(range(20)), [5])
     with house.world.unit(system_actor(1)) as unit:
@@ -130,4 +131,26 @@ def test_a_long_list(people):
     """PUSH-24: thousands of IDs in one element cost one look-up."""
     answer = people.lists({"ListId": "big", "Mode": "Replace", "ContactIds": [f"K-{n}" for n in range(20_000)]})
     result = answer.json["results"][0]
-    assert (result["status"], len(result["unknownContactIds"])) == ("updated", 20_000 - 30)
+    assert (result["status"], len(result["unknownContactIds"])) == ("created", 20_000 - 30)
+
+
+def test_a_list_is_made_and_renamed(people, house):
+    """PUSH-24, PUSH-29: an empty list that is made is created, a new name is a change; the same again is neither."""
+    def statuses(*elements):
+        return [each["status"] for each in people.lists(*elements).json["results"]]
+
+    def named():
+        with house.gateway.engine.connect() as connection:
+            return list(connection.exec_driver_sql("SELECT name FROM interest ORDER BY name").scalars())
+
+    def empty(list_id, name):
+        return {"ListId": list_id, "ListName": name, "Mode": "Replace", "ContactIds": []}
+
+    assert statuses(empty("a", "One"), empty("b", "Two")) == ["created", "created"]
+    swapped = empty("a", "Two"), empty("b", "One")
+    assert statuses(*swapped) == ["updated", "updated"] and named() == ["One", "Two"]
+    before = house.rows("interest")
+    assert statuses(*swapped) == ["unchanged", "unchanged"] and house.rows("interest") == before
+    assert statuses(empty("a", "Three"), empty("c", "Two")) == ["updated", "created"]
+    assert named() == ["One", "Three", "Two"]
+    assert statuses(empty("a", "x"), empty("a", "Three")) == ["unchanged", "unchanged"]  # the last one names it
