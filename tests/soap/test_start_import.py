@@ -21,7 +21,7 @@ FILES = {"Csv": CSV, "Tsv": CSV.replace(",", "\t"), "Ndjson": "\n".join(JSON), "
 
 def spooled(door):
     folder = door.gateway.settings.spool_dir
-    return list(folder.iterdir()) if folder.is_dir() else []
+    return [path for path in folder.iterdir() if path.suffix != ".rejects"] if folder.is_dir() else []
 
 
 def work(door, job, brand=1):
