@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.db import migrate
-from gateway.db.queries import health
+from gateway.db.queries import health, switches
 from gateway.domain.accounts import system_actor
 from gateway.errors import GatewayError
 from gateway.mail.smtp import SmtpConnection
@@ -17,6 +17,7 @@ from gateway.services.jobs import JobStore
 HEARTBEAT_S = 180
 FREE_BYTES = 1024**3
 CLOCK_S = 1.0
+SWITCH_S = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,8 @@ def doctor(gateway: Gateway) -> list[Check]:
             _guarded("clock", lambda: _clock(gateway)),
             _guarded("disk", lambda: _disk(gateway)),
             _guarded("deliveries in doubt", lambda: _in_doubt(gateway)),
-            _guarded("jobs given up", lambda: _dead_jobs(gateway))]
+            _guarded("jobs given up", lambda: _dead_jobs(gateway)),
+            _guarded("one-to-many", lambda: _switches(gateway))]
 
 
 def metrics(gateway: Gateway) -> dict[tuple[str, str, str], float]:
@@ -123,3 +125,14 @@ def _in_doubt(gateway: Gateway) -> tuple[bool, str]:
 def _dead_jobs(gateway: Gateway) -> tuple[bool, str]:
     dead = sum(counts.dead for counts in JobStore(gateway.engine).counts().values())
     return dead == 0, f"{dead}; the log says why" if dead else "none"
+
+
+def _switches(gateway: Gateway) -> tuple[bool, str]:
+    with gateway.reading(system_actor(0)) as unit:
+        found = switches.unfinished_of_all(unit.connection)
+        late = any((unit.now - since).total_seconds() > SWITCH_S for _, _, since in found)
+    if not found:
+        return True, "no brand is being switched"
+    brands = ", ".join(str(brand_id) for brand_id, _, _ in found)
+    return not late, f"Brand {brands} is being switched on. A worker finishes that, or do it at once: " \
+                     f"`gateway one-to-many --brand {found[0][0]} --on`; `--off` gives it up."

@@ -2,7 +2,7 @@
 
 The mode flips first, under the brand's lock: from then on every import resolves by section 3 of identity.md, which
 takes the oldest record of an address that is not done yet. The mains are then completed address by address, in
-chunks whose checkpoint commits with them, so that imports go on in between and a killed run resumes.
+chunks whose checkpoint commits with them, so that imports go on in between. The sweep takes up a run that was killed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from gateway.db.queries import accounts, batches, decisions, identities, locks, switches
 from gateway.db.queries.switches import OFF, ON, RUNNING, Switch
 from gateway.db.unit import Unit
-from gateway.domain.accounts import Actor
+from gateway.domain.accounts import Actor, system_actor
 from gateway.domain.merge import Rank
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import UPDATED, Outcome
@@ -30,6 +30,7 @@ from gateway.domain.switching import (
     MergeGroup,
     SwitchCounters,
     in_order,
+    is_one_to_many,
     merge_into,
     plan,
 )
@@ -86,7 +87,7 @@ def preview(unit: Unit) -> SwitchPreview:
     """
     unit.actor.require("admin")
     require_brand(unit)
-    if _mode(unit) == ONE_TO_MANY:
+    if is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id)):
         raise GatewayError("STATE_CONFLICT", "One-to-Many is on in this brand, or is being switched on.")
     rank = brand_rank(unit, batches.sources(unit.connection, unit.brand_id))
     counters, seen, after = SwitchCounters(), hashlib.sha256(), ""
@@ -108,18 +109,41 @@ def preview(unit: Unit) -> SwitchPreview:
 def switch_on(gateway: Gateway, actor: Actor, fingerprint: str) -> SwitchView:
     """Switches One-to-Many on and merges the records of each address into one main (ID-74).
 
-    Commits chunk by chunk. Killed, or told to stop, it goes on where it was when called again with the same
-    fingerprint; imports may run meanwhile. Raises ``NOT_ALLOWED``, ``NOT_FOUND``, and ``STATE_CONFLICT`` when the
+    Commits chunk by chunk. Killed, or told to stop, a worker goes on where it was, and so does the same call again;
+    imports may run meanwhile. Raises ``NOT_ALLOWED``, ``NOT_FOUND``, and ``STATE_CONFLICT`` when the
     state is not the one that the preview saw, or it is on already.
     """
     with gateway.unit(actor) as unit:
         _begin(unit, fingerprint)
     while not gateway.stopping():
         with gateway.unit(actor) as unit:
-            if not _run_chunk(unit):
+            if _run_chunk(unit) is None:
                 break
     with gateway.reading(actor) as unit:
         return get(unit)
+
+
+def due(gateway: Gateway) -> list[tuple[int, int]]:
+    """(brand, switch) of the switches that are not finished: what the sweep rings for."""
+    with gateway.reading(system_actor(0)) as unit:
+        return [(brand_id, switch_id) for brand_id, switch_id, _ in switches.unfinished_of_all(unit.connection)]
+
+
+def resume(gateway: Gateway, brand_id: int, switch_id: int) -> None:
+    """Goes on with a switch whose process is gone, as its own call would; of several at it all but one leave.
+
+    Whoever finds that another one took the last chunk leaves the rest to that one. Harmless when repeated.
+    """
+    mine: str | None = None
+    while not gateway.stopping():
+        with gateway.unit(system_actor(brand_id)) as unit:
+            locks.lock_brand(unit.connection, brand_id)
+            found = switches.running(unit.connection, brand_id)
+            if found is None or found.switch_id != switch_id or mine not in (None, found.checkpoint):
+                return
+            mine = _run_chunk(unit)
+            if mine is None:
+                return
 
 
 def switch_off(unit: Unit) -> SwitchView:
@@ -131,7 +155,7 @@ def switch_off(unit: Unit) -> SwitchView:
     unit.actor.require("admin")
     require_brand(unit)
     locks.lock_brand(unit.connection, unit.brand_id)
-    if _mode(unit) != ONE_TO_MANY:
+    if not is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id)):
         raise GatewayError("STATE_CONFLICT", "One-to-Many is off in this brand already.")
     running = switches.running(unit.connection, unit.brand_id)
     if running is not None:
@@ -163,12 +187,12 @@ def _begin(unit: Unit, fingerprint: str) -> None:
     event(log, "one-to-many begins", brand=unit.brand_id)
 
 
-def _run_chunk(unit: Unit) -> bool:
-    """Completes the next addresses; False when the switch is on, or was switched off meanwhile."""
+def _run_chunk(unit: Unit) -> str | None:
+    """Completes the next addresses and answers the last; None when the switch is on, or was switched off meanwhile."""
     locks.lock_brand(unit.connection, unit.brand_id)
     running = switches.running(unit.connection, unit.brand_id)
     if running is None:
-        return False
+        return None
     after = running.checkpoint or ""
     found = switches.unfinished(unit.connection, unit.brand_id, after, CHUNK_ADDRESSES)
     if not found and after:  # what came meanwhile, before the place where we were
@@ -176,12 +200,13 @@ def _run_chunk(unit: Unit) -> bool:
     if not found:
         switches.finish(unit.connection, running.switch_id, ON, unit.now)
         event(log, "one-to-many on", brand=unit.brand_id, **running.counters)
-        return False
-    done = _complete(unit, [email for email, count in found if count > 1], [email for email, count in found
-                                                                            if count == 1])
+        return None
+    done = _complete(unit, [email for email, count in found if count > 1],
+                     [email for email, count in found if count == 1])
     counters = {name: running.counters.get(name, 0) + number for name, number in done.items()}
-    switches.advance(unit.connection, running.switch_id, found[-1][0], counters)
-    return True
+    last = found[-1][0]
+    switches.advance(unit.connection, running.switch_id, last, counters)
+    return last
 
 
 def _complete(unit: Unit, shared: Sequence[str], alone: Sequence[str]) -> dict[str, int]:
@@ -232,17 +257,13 @@ def _state(email: str, people: Sequence[Person], facts: AddressFacts | None, gro
     return json.dumps([email, seen, str(facts and facts.opted_out_at), group.survivor_id]).encode()
 
 
-def _mode(unit: Unit) -> object:
-    return accounts.brand_settings(unit.connection, unit.brand_id).get(IDENTITY_MODE, STANDARD)
-
-
 def _set_mode(unit: Unit, mode: str) -> None:
     settings = accounts.brand_settings(unit.connection, unit.brand_id)
     accounts.set_brand_settings(unit.connection, unit.brand_id, {**settings, IDENTITY_MODE: mode})
 
 
 def _view(unit: Unit, newest: Switch | None) -> SwitchView:
-    mode = str(_mode(unit))
+    mode = ONE_TO_MANY if is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id)) else STANDARD
     if newest is None:
         return SwitchView(mode, None, None, {}, None, None, None)
     return SwitchView(mode, newest.state, newest.fingerprint or None, newest.counters, newest.actor, newest.created_at,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from gateway.services import health
+from gateway.domain.accounts import ADMIN
+from gateway.services import health, onetomany
 from gateway.services.jobs import JobStore
 from tests.support.world import World
 
@@ -54,3 +55,17 @@ def test_a_clock_that_is_apart_from_the_databases_is_named(world):
     check = next(check for check in health.doctor(world.gateway) if check.name == "clock")
     assert check.ok == (world.gateway.engine.dialect.name == "sqlite")
     assert check.ok or "NTP" in check.detail
+
+
+def test_a_switch_that_does_not_end_is_named_with_the_remedy(world, clock):
+    """ID-74: nobody should find out by chance that a brand is halfway to One-to-Many."""
+    actor = world.actor(role=ADMIN)
+    assert found(health.doctor(world.gateway))["one-to-many"]
+    with world.reading(actor) as unit:
+        seen = onetomany.preview(unit)
+    world.gateway.stopping = lambda: True
+    onetomany.switch_on(world.gateway, actor, seen.fingerprint)
+    assert found(health.doctor(world.gateway))["one-to-many"]  # it has just begun
+    clock.advance(seconds=health.SWITCH_S + 1)
+    check = next(check for check in health.doctor(world.gateway) if check.name == "one-to-many")
+    assert not check.ok and "gateway one-to-many --brand 1 --on" in check.detail

@@ -218,6 +218,51 @@ class TestSwitchOff:
         assert switch_on(world).counters["merged"] == 1
 
 
+class TestResume:
+    """ID-74: nobody has to notice that the process of a switch is gone."""
+
+    def test_the_sweep_finds_and_finishes_it(self, world, monkeypatch):
+        """With the numbers of the preview (ID-P12); done, it is not rung for again."""
+        monkeypatch.setattr(onetomany, "CHUNK_ADDRESSES", 1)
+        seen = family(world)
+        assert onetomany.due(world.gateway) == []
+        world.gateway.stopping = after(2)
+        assert switch_on(world, seen.fingerprint).state == "running"
+        world.gateway.stopping = lambda: False
+        ((brand_id, switch_id),) = onetomany.due(world.gateway)
+        onetomany.resume(world.gateway, brand_id, switch_id)
+        with world.reading(admin(world)) as unit:
+            found = onetomany.get(unit)
+        assert (found.state, found.counters) == ("on", seen.counters)
+        assert onetomany.due(world.gateway) == []
+        onetomany.resume(world.gateway, brand_id, switch_id)
+
+    def test_it_leaves_when_another_one_is_at_it(self, world, monkeypatch):
+        """The sweep rings every minute for what may take ten: one does it, the others do other work."""
+        monkeypatch.setattr(onetomany, "CHUNK_ADDRESSES", 1)
+        push(world, *(SubscriberRecord(str(n), f"{n}@example.org") for n in range(9)))
+        seen, chunks = preview(world), []
+
+        def another():
+            chunks.append(len(chunks))
+            if len(chunks) == 3:
+                world.gateway.stopping = after(1)
+                onetomany.resume(world.gateway, 1, onetomany.due(world.gateway)[0][1])
+                world.gateway.stopping = another
+            return False
+        world.gateway.stopping = lambda: True
+        switch_on(world, seen.fingerprint)
+        world.gateway.stopping = another
+        onetomany.resume(world.gateway, 1, onetomany.due(world.gateway)[0][1])
+        assert len(chunks) == 3 and _switch(world) == ("running", 3)
+
+
+def after(chunks):
+    """``stopping`` of a process that is told to stop after so many chunks."""
+    left = iter(range(chunks))
+    return lambda: next(left, None) is None
+
+
 PEOPLE, CHUNK, KILLS = 400, 5, 5
 
 STATE = {

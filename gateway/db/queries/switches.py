@@ -34,6 +34,13 @@ def running(connection: Connection, brand_id: int) -> Switch | None:
     return _one(connection, brand_id, identity_switch.c.state == RUNNING)
 
 
+def unfinished_of_all(connection: Connection) -> list[tuple[int, int, dt.datetime]]:
+    """(brand, switch, since when) of every switch whose merging is not finished, in any brand."""
+    t = identity_switch.c
+    rows = connection.execute(sa.select(t.brand_id, t.id, t.created_at).where(t.state == RUNNING).order_by(t.id))
+    return [(row[0], row[1], row[2]) for row in rows]
+
+
 def newest(connection: Connection, brand_id: int) -> Switch | None:
     """The brand's last switch."""
     return _one(connection, brand_id, sa.true())
