@@ -89,7 +89,8 @@ def initialise(config: Path | None = None) -> Settings:
 def wsgi(gateway: Gateway) -> WsgiApp:
     """Every address of the installation (operator.md, Addresses) as one WSGI application."""
     compatible = make_compatible(gateway)
-    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible}
+    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible,
+             "/V2": compatible}  # its callers put addresses together as they like
     own = {"/healthz": _alive, "/readyz": partial(_ready, gateway), "/metrics": partial(_metrics, gateway)}
     return DispatcherMiddleware(make_public(gateway), {**doors, **own})
 

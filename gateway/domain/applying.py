@@ -19,7 +19,7 @@ from gateway.domain.records import Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import CREATE, END, Identity, Resolution
 from gateway.domain.settling import settle
 from gateway.domain.suppression import BAD_EMAIL, OPT_OUT, ORPHAN, REMOTE_FLAG
-from gateway.domain.values import Values, read_values
+from gateway.domain.values import MAX_FIELDS, Values, read_values
 
 _REMEDIES = {
     OPT_OUT: "unsubscribed here: only Resubscribe ends it",
@@ -160,12 +160,16 @@ def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
     given = values.given
     for name in values.unknown:
         text = record.values[name]
-        if batch.catalogue.create is not None and text:
-            made = batch.catalogue.find(name) or batch.catalogue.add(name)  # another spelling may have made it
-            given[made.name] = text.replace("\r\n", "\n").replace("\r", "\n")
-        else:
+        if batch.catalogue.create is None or not text:
             warnings.append(Problem("FIELD_UNKNOWN", "There is no such field; the value is not stored.",
                                     name[:records.MAX_NAME]))
+            continue
+        made = batch.catalogue.find(name) or batch.catalogue.add(name)  # another spelling may have made it
+        if made is None:
+            warnings.append(Problem("LIMIT_EXCEEDED", f"There is no such field, and data makes no more where a brand "
+                                                      f"has {MAX_FIELDS}: not stored.", name[:records.MAX_NAME]))
+        else:
+            given[made.name] = text.replace("\r\n", "\n").replace("\r", "\n")
     return given
 
 

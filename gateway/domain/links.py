@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from gateway.domain.batch import Batch
@@ -56,11 +56,19 @@ def revive(person: Person, key: Key, changes: Changes) -> None:
 
 def mark_replacements(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The outcomes of one call, with a warning where a link ended and a new one came at the same address (ID-29)."""
-    ended = {outcome.email for outcome in outcomes if outcome.rule in ("ID-32", "ID-33") and outcome.status == UPDATED}
-    new = {outcome.email for outcome in outcomes if outcome.rule == "ID-13" and outcome.status == CREATED}
-    both = (ended & new) - {None}
+    ended = _keys_by_email(each for each in outcomes if each.rule in ("ID-32", "ID-33") and each.status == UPDATED)
+    new = _keys_by_email(each for each in outcomes if each.rule == "ID-13" and each.status == CREATED)
+    both = {email for email in ended.keys() & new.keys() if len(ended[email] | new[email]) > 1}  # two keys, not one
     if not both:
         return list(outcomes)
     return [replace(outcome, warnings=(*outcome.warnings, REPLACEMENT))
             if outcome.email in both and (outcome.status, outcome.rule) in _OF_REPLACEMENTS else outcome
             for outcome in outcomes]
+
+
+def _keys_by_email(outcomes: Iterable[Outcome]) -> dict[str, set[str | None]]:
+    found: dict[str, set[str | None]] = {}
+    for outcome in outcomes:
+        if outcome.email is not None:
+            found.setdefault(outcome.email, set()).add(outcome.remote_id)
+    return found

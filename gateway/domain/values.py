@@ -14,6 +14,9 @@ from gateway.domain.records import CLEAR, MAX_FIELDS_PER_RECORD, MAX_NAME, Probl
 WARN, FAIL, CREATE = "warn", "fail", "create"
 """What the brand wants done with a field that it does not have (setting ``unknownField``)."""
 
+MAX_FIELDS = 1_000
+"""Of a brand: beyond it, data makes no more; else one careless sender fills every list of fields."""
+
 _BOOLEANS = {"true": "true", "1": "true", "false": "false", "0": "false"}
 
 
@@ -28,11 +31,12 @@ class Field:
 
 @dataclass(slots=True)
 class Catalogue:
-    """The brand's fields by folded name; ``create`` stores a new text field and answers it."""
+    """The brand's fields by folded name; ``create`` stores a new text field and answers it, None when there is no room
+    for another."""
 
     by_folded: dict[str, Field]
     unknown: str = WARN
-    create: Callable[[str], Field] | None = None
+    create: Callable[[str], Field | None] | None = None
     spelled: dict[str, Field] = field(default_factory=dict)
 
     def find(self, name: str) -> Field | None:
@@ -42,11 +46,12 @@ class Catalogue:
             self.spelled[name] = found
         return found
 
-    def add(self, name: str) -> Field:
-        """Creates the field; only where the brand's setting is ``create``."""
+    def add(self, name: str) -> Field | None:
+        """Creates the field, if the brand may have one more; only where the brand's setting is ``create``."""
         assert self.create is not None
         made = self.create(name)
-        self.by_folded[fold(name)] = made
+        if made is not None:
+            self.by_folded[fold(name)] = made
         return made
 
 

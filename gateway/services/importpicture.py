@@ -14,7 +14,7 @@ from gateway.domain.interests import Interests
 from gateway.domain.people import Directory
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
-from gateway.domain.values import CREATE, Catalogue, Field
+from gateway.domain.values import CREATE, MAX_FIELDS, Catalogue, Field
 from gateway.services.importcontext import ImportContext
 from gateway.services.interests import resolve_names
 from gateway.services.own_interests import own_interest_maker
@@ -93,12 +93,22 @@ def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberR
     return found
 
 
-def _field_maker(unit: Unit) -> Callable[[str], Field]:
-    def make(name: str) -> Field:
-        made = Field(name.strip(), "text", words.MAX_VALUE)
-        row = {"name": made.name, "folded": fold(made.name), "kind": made.kind}
-        fields.add(unit.connection, unit.brand_id, [row], unit.now)
-        return fields.of_brand(unit.connection, unit.brand_id)[fold(name)]  # another upload may have been first
+def _field_maker(unit: Unit) -> Callable[[str], Field | None]:
+    """Makes fields while the brand has room. They are read anew when the first is missing, for another upload may have
+    made it; then not again, for the brand is locked."""
+    known: dict[str, Field] = {}
+
+    def make(name: str) -> Field | None:
+        if not known:
+            known.update(fields.of_brand(unit.connection, unit.brand_id))
+        folded = fold(name)
+        if folded not in known:
+            if len(known) >= MAX_FIELDS:
+                return None
+            known[folded] = Field(name.strip(), "text", words.MAX_VALUE)
+            row = {"name": known[folded].name, "folded": folded, "kind": known[folded].kind}
+            fields.add(unit.connection, unit.brand_id, [row], unit.now)
+        return known[folded]
     return make
 
 

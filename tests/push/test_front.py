@@ -51,6 +51,13 @@ def test_what_http_refuses_is_told_in_json(place, raw, status, code):
     assert headers["x-request-id"] == told["requestId"] and headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("path", ["/v2/contactinfo", "/V2/ContactInfo", "//v2//list/"])
+def test_the_compatible_face_is_there_in_any_spelling(place, path):
+    """PUSH-12, PUSH-16: who has no key hears so in JSON, not that the page is missing."""
+    status, text = place.fetch("POST", path, b"[]", {"Content-Type": "application/json"})
+    assert (status, json.loads(text)["code"]) == (401, "NOT_AUTHENTICATED")
+
+
 SLOW_SERVER = """
 import pathlib, sys, time
 from gateway import server

@@ -8,9 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.db.models import metadata
-from gateway.db.queries import events
+from gateway.db.queries import events, fields
 from gateway.domain.events import NewEvent
 from gateway.domain.records import ImportOptions, SubscriberRecord
+from gateway.domain.values import MAX_FIELDS
 from gateway.errors import GatewayError
 from gateway.services import accounts, imports
 from tests.support.world import World
@@ -388,6 +389,21 @@ class TestValues:
             imports.apply_chunk(unit, context, [SubscriberRecord("17", "ann@example.org", {"shoe-size": "43"})], 0)
         assert self.values(world) == ['{"Shoe Size":"43"}']
 
+    def test_data_makes_a_bounded_number_of_fields(self, world):
+        """PUSH-5, LIMIT_EXCEEDED: the value is not stored, its record is; fields that exist are filled as before."""
+        with world.unit() as unit:
+            have = len(fields.of_brand(unit.connection, 1))
+            fields.add(unit.connection, 1, [{"name": f"n{at}", "folded": f"n{at}", "kind": "text"}
+                                            for at in range(MAX_FIELDS - have - 1)], unit.now)
+        set_brand(world, unknownField="create")
+        outcomes = push(world, SubscriberRecord("17", "ann@example.org", {"n0": "a", "last": "b", "Beyond": "c"}),
+                        SubscriberRecord("18", "bo@example.org", {"LAST": "d", "further": "", "Beyond": "c"})).outcomes
+        assert [(each.status, codes(each)) for each in outcomes] == [
+            ("created", ["LIMIT_EXCEEDED"]), ("created", ["FIELD_UNKNOWN", "LIMIT_EXCEEDED"])]
+        assert self.values(world) == ['{"last":"b","n0":"a"}', '{"last":"d"}']
+        with world.reading() as unit:
+            assert len(fields.of_brand(unit.connection, 1)) == MAX_FIELDS
+
     def test_a_name_that_folding_lengthens_is_refused(self, world):
         """PUSH-11: the record fails, not the call: the folded name is stored too."""
         set_brand(world, unknownField="create")
@@ -537,6 +553,13 @@ def test_who_was_merged_between_chunks_of_a_replace_all_counts_as_named(world):
     with world.unit() as unit:
         assert imports.finish(unit, context) == 1
     assert members(world, "News") == [keyed.subscriber_id]
+
+
+def test_one_id_that_ends_and_comes_again_replaces_nobody(world):
+    """ID-29: it takes two IDs, also where one call makes, ends and revives the same one."""
+    outcomes = push(world, rec("17", "ann@example.org"), SubscriberRecord("17", deleted=True),
+                    rec("17", "ann@example.org")).outcomes
+    assert [codes(outcome) for outcome in outcomes] == [[], [], ["DUPLICATE_IN_BATCH"]]
 
 
 def test_a_call_that_ends_one_id_and_brings_another_of_its_address(world):
