@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from gateway.db.queries import accounts, decisions, identities, locks
+from gateway.db.queries import accounts, batches, decisions, identities, locks
 from gateway.db.unit import Unit
 from gateway.domain import records
 from gateway.domain.addresses import forbidden_character, holds_forbidden, normalise, normalise_remote_id, printable
@@ -52,13 +52,28 @@ def outcome_of(index: int, who: Identifier, rule: str, person: Person | None, pr
 
 
 def report_of(unit: Unit, outcomes: Sequence[Outcome]) -> BatchReport:
-    """The answer to a batch, whose decisions are stored with it (ID-78)."""
+    """The answer to a batch, whose decisions are stored with it (ID-78).
+
+    A call of which something failed is kept as an upload, which knows the request: its sender may ask later (PUSH-14).
+    """
     counters = Counters()
     for outcome in outcomes:
         counters.add(outcome)
-    decisions.record(unit.connection, unit.brand_id, upload_id=None, actor=unit.actor.label, door=unit.actor.door,
-                     now=unit.now, outcomes=outcomes)
+    decisions.record(unit.connection, unit.brand_id, upload_id=_upload(unit, counters) if counters.failed else None,
+                     actor=unit.actor.label, door=unit.actor.door, now=unit.now, outcomes=outcomes)
     return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
+
+
+def _upload(unit: Unit, counters: Counters) -> int | None:
+    actor = unit.actor
+    if actor.integration_id is None:
+        return None
+    upload_id = batches.open_upload(
+        unit.connection, unit.brand_id, door=actor.door, actor=actor.label, integration_id=actor.integration_id,
+        label="", options={}, request_id=actor.request_id, now=unit.now)
+    batches.close_upload(unit.connection, unit.brand_id, upload_id, asdict(counters), counters.received,
+                         counters.failed)
+    return upload_id
 
 
 def require_batch(unit: Unit, count: int) -> None:

@@ -24,7 +24,7 @@ def test_requests_and_records_are_one_feed(door, call):
     refused = call.post("/subscribers?mode=Never", json=[{"remoteId": "K-1", "email": "Ann@example.org"}])
     door.gateway.refusals.settle()
     door.world.clock.advance(seconds=1)
-    call.post("/subscribers", json=[{"remoteId": "K-2", "email": "nothing"},
+    failed = call.post("/subscribers", json=[{"remoteId": "K-2", "email": "nothing"},
                                     {"remoteId": "K-3", "email": "c@example.org"}])
     door.world.clock.advance(seconds=1)
     unknown = call.get("/mailings/77")
@@ -35,6 +35,7 @@ def test_requests_and_records_are_one_feed(door, call):
     assert (first["operation"], first["field"], first["requestId"], first["message"]) == (
         "POST /subscribers", "mode", refused.json["requestId"], refused.json["errorMessage"])
     assert (second["remoteId"], second["row"], second["field"], second["door"]) == ("K-2", 1, "email", "push")
+    assert (second["requestId"], "jobId" in second) == (failed.json["requestId"], False)
     assert (third["operation"], third["requestId"]) == ("GET /mailings/77", unknown.json["requestId"])
     assert all(each["actor"].startswith("key:") for each in found)
     assert "Ann" not in str(found)
@@ -45,6 +46,24 @@ def test_requests_and_records_are_one_feed(door, call):
         paged += page["items"]
         path = "next" in page and f"/errors?limit=1&after={page['next']}"
     assert paged == found
+
+
+@pytest.mark.parametrize(("path", "entries"), [
+    ("/subscribers/unsubscribe", [{"remoteId": "K-9"}]), ("/subscribers/optout?interest=News", [{"remoteId": "K-9"}])])
+def test_entries_know_their_request(door, call, path, entries):
+    """PUSH-14: what fails in a status call leads to the call as well."""
+    call.post("/interests", json={"name": "News"})
+    answer = call.post(path, json=entries)
+    (found,) = errors(call, door)
+    assert (found["code"], found["remoteId"], found["requestId"]) == ("NOT_FOUND", "K-9", answer.json["requestId"])
+
+
+def test_records_of_a_job_name_the_job(door, call):
+    """PUSH-14: its failed rows and its other counts are there (PUSH-33)."""
+    job = call.post("/imports", data=b"email\nnothing\n", content_type="text/csv").json
+    door.work()
+    (found,) = errors(call, door)
+    assert (found["jobId"], found["row"], found["line"]) == (job["jobId"], 1, 2)
 
 
 def test_filters(door, call):

@@ -12,7 +12,7 @@ from dataclasses import astuple, fields
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.db.models.imports import decision, refusal
+from gateway.db.models.imports import decision, refusal, upload
 from gateway.db.queries.bulk import insert_rows
 from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
@@ -48,11 +48,15 @@ def _requests(connection: Connection, brand_id: int, wanted: ErrorFilter, window
 
 
 def _records(connection: Connection, brand_id: int, wanted: ErrorFilter, window: Window) -> list[ErrorView]:
+    """A record knows its request by its upload; a synchronous call has one, too, which is no job."""
     t = decision.c
-    query = _only(sa.select(decision), decision, brand_id, wanted).where(t.status == FAILED)
-    query = in_window(query, window, t.recorded_at, t.id + _STEP)
+    query = _only(sa.select(decision, upload.c.request_id, upload.c.sha256), decision, brand_id, wanted)
+    query = query.select_from(decision.outerjoin(upload, sa.and_(upload.c.id == t.upload_id,
+                                                                 upload.c.brand_id == brand_id)))
+    query = in_window(query.where(t.status == FAILED), window, t.recorded_at, t.id + _STEP)
     return [ErrorView(row.id + _STEP, RECORD, row.recorded_at, row.actor, row.door, row.code or "", row.message or "",
-                      upload_id=row.upload_id, row=None if row.row_number is None else row.row_number + 1,
+                      request_id=row.request_id, upload_id=None if row.sha256 is None else row.upload_id,
+                      row=None if row.row_number is None else row.row_number + 1,
                       line=row.line, remote_id=row.remote_id, email=row.email, field=row.field)
             for row in connection.execute(query)]
 
