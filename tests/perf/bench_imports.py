@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tests.support.installation import Installation
 from tests.support.postgres import Cluster, cluster
+from tests.support.waiting import wait_for
 
 COLUMNS = ("remoteId", "email", "FirstName", "LastName", "City", "OrganizationName", "Phone", "MemberSince")
 FIRST = ("Zoë", "Ann", "Bertrand", "Chukwuemeka", "Dagny", "Éloïse", "Farid", "Guo")
@@ -128,6 +129,7 @@ class Running:
         self._key = place.brand()
         web = place.serve("--no-worker", ready=False)
         worker = place.start("worker", name="worker")
+        wait_for(lambda: " working " in place.log("worker"), "the worker", 120)
         self.web, self.worker = web.pid, worker.pid
 
     def push(self, path: Path, rows: int, query: str) -> Spent:
