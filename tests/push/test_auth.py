@@ -97,13 +97,13 @@ def test_reserved_path(call, door):
 
 
 @pytest.mark.parametrize(("method", "path"), [
-    ("GET", "/writebacks"),
+    ("GET", "/writebacks"), ("POST", "/writebacks/ack"), ("POST", "/mailings/1/resume"),
     ("GET", "/nothing"), ("GET", "/subscribers/"), ("GET", "//subscribers"),
     ("GET", "/imports/12"), ("GET", "/imports/j-"), ("GET", "/imports/j-0"), ("GET", "/imports/j-9"),
     ("GET", "/imports/j-99999999999999999999"), ("GET", "/imports/j-1/rejects"), ("POST", "/mailings/1/pause"),
     ("GET", "/mailings/x"), ("GET", "/mailings/-1"), ("GET", "/mailings/9/report"), ("GET", "/mailings/1%00")])
 def test_what_is_not_there_is_404(call, method, path):
-    """PUSH-80: an unknown path or id, and everything that comes later, is JSON with 404."""
+    """PUSH-80, PUSH-92: an unknown path or id, and what comes later (PUSH-40, PUSH-43), is JSON with 404."""
     answer = call(method, path)
     assert (answer.status_code, answer.json["code"]) == (404, "NOT_FOUND")
 
@@ -112,7 +112,7 @@ def test_what_is_not_there_is_404(call, method, path):
     ("DELETE", "/subscribers", {"GET", "HEAD", "POST"}), ("OPTIONS", "/interests", {"GET", "HEAD", "POST"}),
     ("GET", "/mailings/1/send", {"POST"}), ("PUT", "/mailings/1", {"GET", "HEAD", "PATCH"})])
 def test_method_not_allowed(call, method, path, allow):
-    """PUSH-12, PUSH-80: 405 is JSON and names the methods."""
+    """PUSH-12, PUSH-80, PUSH-92: 405 is JSON and names the methods."""
     answer = call(method, path)
     assert (answer.status_code, answer.json["code"]) == (405, "METHOD_NOT_ALLOWED")
     assert set(answer.headers["Allow"].replace(" ", "").split(",")) == allow
@@ -124,7 +124,7 @@ def test_head(call):
 
 
 def test_our_fault_is_json_without_a_trace(door, call, monkeypatch, caplog):
-    """PUSH-30, PUSH-85: 500 tells the request id and nothing of the inside; the log has the id, not the data."""
+    """PUSH-30, PUSH-85, PUSH-92: 500 tells the request id, nothing of the inside; the log has the id, not the data."""
     secret = "SELECT secret FROM " + "ann@" + "example.org"
 
     def broken(*_args):

@@ -79,7 +79,7 @@ server.serve(app, sock)
 
 
 def test_a_server_that_is_stopping_finishes_and_sends_away(tmp_path):
-    """PUSH-13: what is in hand is finished and answered; what comes while it drains is 503 with Retry-After."""
+    """PUSH-13, PUSH-84: what is in hand is finished; what comes while it drains is 503 with Retry-After."""
     process = subprocess.Popen([sys.executable, "-c", SLOW_SERVER, str(tmp_path)], env=clean_environ())
     try:
         wait_for(lambda: (tmp_path / "port").exists(), "the server")

@@ -17,7 +17,7 @@ def test_replay(call, door):
 
 
 def test_other_content_is_a_conflict(call, door):
-    """PUSH-73: body, path, query and content type belong to the request."""
+    """PUSH-73, PUSH-81: body, path, query and content type belong to the request."""
     key = {"Idempotency-Key": "k-1"}
     call.post("/subscribers", json=ANN, headers=key)
     others = [

@@ -20,7 +20,7 @@ def spooled(door):
 
 
 def test_from_acceptance_to_the_errors(call, door):
-    """PUSH-32, PUSH-33, PUSH-72: 202 with Location, the job, its counters, its failed rows."""
+    """PUSH-32, PUSH-33, PUSH-72, PUSH-78: 202 with Location, the job, its counters, its failed rows."""
     accepted = send(call)
     job = accepted.json
     assert (accepted.status_code, job["state"], job["mode"], job["rowsDone"]) == (202, "queued", "AddOrUpdate", 0)

@@ -133,7 +133,7 @@ def test_send_report_events(call, people, sink, door, other):
 
 @pytest.mark.parametrize("how", ["body", "query"])
 def test_a_second_send_needs_again(call, people, how):
-    """PUSH-39: 409 without again; with it, another instance."""
+    """PUSH-39, PUSH-81: 409 without again; with it, another instance."""
     path = f"/mailings/{make(call)['mailingId']}"
     first = call.post(f"{path}/send").json["instanceId"]
     answer = call.post(f"{path}/send")

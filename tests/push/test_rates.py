@@ -27,7 +27,7 @@ class Time:
 
 
 def test_beyond_the_budget(door, call):
-    """PUSH-13: 429 with Retry-After, nothing done; another key is not touched; open addresses are not counted."""
+    """PUSH-13, PUSH-84: 429 with Retry-After, nothing done; other keys are not touched, open addresses not counted."""
     another = door.caller(integration="crm")
     door.gateway.rates = Rates(3, clock=Time())
     assert [call.get("/interests").status_code for _ in range(4)] == [200, 200, 200, 429]

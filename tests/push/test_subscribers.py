@@ -27,6 +27,16 @@ def test_the_shape_of_an_answer(call):
     assert failed["message"]
 
 
+def test_a_thousand_people_in_one_call(call, door):
+    """PUSH-31: the most that a call takes; one result each, in the order sent, also when the last one is bad."""
+    people = [{"remoteId": f"K-{n}", "email": f"p{n}@example.org" if n < 999 else "p"} for n in range(1000)]
+    body = call.post("/subscribers", json=people).json
+    assert (body["received"], body["created"], body["failed"]) == (1000, 999, 1)
+    assert [each["remoteId"] for each in body["results"]] == [each["remoteId"] for each in people]
+    assert call.post("/subscribers?detail=none", json=people).json["unchanged"] == 999
+    assert door.count("subscriber") == 999
+
+
 def test_success(call):
     """PUSH-28: an empty message on success; an empty batch is one."""
     body = call.post("/subscribers", json=[]).json
@@ -82,7 +92,7 @@ def test_habits_of_callers(call):
     ("AddOrUpdate", "created", "updated"), ("Add", "created", "skipped"), ("Update", "skipped", "updated"),
     ("Remove", "skipped", "updated")])
 def test_modes(call, mode, unknown, known):
-    """PUSH-51..54: what happens to a stranger and to a known person."""
+    """PUSH-31, PUSH-51, PUSH-52, PUSH-53, PUSH-54: what happens to a stranger and to a known person."""
     call.post("/subscribers?interest=News", json=[{"email": "a@example.org"}])
     fields = {} if mode == "Remove" else {"fields": {"City": "Bonn"}}
     body = call.post(f"/subscribers?mode={mode}&interest=News",

@@ -51,7 +51,7 @@ def test_other_media_types(call, content_type):
     b'[{"remoteId":"1","remoteId":"2"}]', b'[{"fields":{"a":1,"a":2}}]', b"[1e999]", b"[" + b"9" * 10_000 + b"]",
     b'["\xff"]', b'["\xed\xa0\x80"]', BODY.encode("utf-16")[:-1], b"[1] []", b"\x00", b"'", b"nul"])
 def test_malformed(call, door, body):
-    """PUSH-79, PUSH-88..90, PUSH-95: 400, and nothing is stored."""
+    """PUSH-79, PUSH-88, PUSH-89, PUSH-90, PUSH-95: 400, and nothing is stored."""
     answer = call.post("/subscribers", data=body)
     assert (answer.status_code, answer.json["code"]) == (400, "MALFORMED_REQUEST")
     assert answer.json["retryable"] is False

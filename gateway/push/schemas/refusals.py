@@ -12,7 +12,8 @@ LOGGED_ERROR = Thing(
     {"errorId": Id(), "kind": Word(KINDS, "a request that was refused as a whole, or a record that failed"),
      "recordedAt": Instant(), "actor": Text("the credentials, such as key:12"),
      "door": Text("where it came in: push, v2, soap, ..."), "code": CODE, "message": Text("reason and remedy")},
-    {"operation": Text("of a request: method and path, or the SOAP operation"), "requestId": Text("of a request"),
+    {"operation": Text("of a request: method and path, or the SOAP operation"),
+     "requestId": Text("of the request that was refused, or brought the record"),
      "jobId": Id("of a record of a bulk import", JOB_PREFIX), "row": Number("of a record: its place, from 1"),
      "line": Number("of the file, from 1"), "remoteId": Text(), "email": Text(), "field": Text()},
     "A line of the error log. Bodies are not kept.")

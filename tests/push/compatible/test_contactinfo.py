@@ -36,8 +36,8 @@ def test_the_example_of_the_specification(call):
     created, gone = answer.json["results"]
     assert {name: created[name] for name in ("index", "ContactId", "remoteId", "status", "rule", "warnings")} == {
         "index": 0, "ContactId": "K-17", "remoteId": "K-17", "status": "created", "rule": "ID-13", "warnings": []}
-    assert (gone["ContactId"], gone["status"], [each["code"] for each in gone["warnings"]]) == (
-        "K-18", "unchanged", ["NOT_FOUND"])
+    assert (gone["ContactId"], gone["status"], [(each["code"], each["field"]) for each in gone["warnings"]]) == (
+        "K-18", "unchanged", [("NOT_FOUND", "ContactDetails.ContactId")])
     assert call.fields("K-17") == {"FirstName": "Ada", "LastName": "Quill", "IsMember": "true",
                                    "MemberExpiresOn": "2027-06-30"}
     assert call.interests("K-17") == ["North Chapter"]
@@ -78,6 +78,21 @@ def test_all_failed_is_422_with_the_same_body(call, house):
     assert house.count("subscriber") == 0
     assert call.contacts(contact(None)).json["errorMessage"].startswith(
         "1 of 1 records failed; the first is record 0 (without ContactId): REMOTE_ID_REQUIRED at ContactDetails.")
+
+
+def test_what_a_caller_drops_can_be_found_again(call, house):
+    """PUSH-14, PUSH-100, PUSH-101: the message that is mailed to a person says who, what and what to do; and the error
+    log knows the person and the request."""
+    people = [contact(f"K-{n}", f"p{n}@example.org") for n in range(99)]
+    answer = call.contacts(*people[:42], contact("K-42", "ann@example"), *people[43:])
+    assert (answer.status, answer.json["failed"], answer.json["results"][42]["status"]) == (200, 1, "failed")
+    message = answer.json["errorMessage"]
+    assert message == ("1 of 99 records failed; the first is record 42 (ContactId K-42): INVALID_EMAIL at "
+                       f"ContactDetails.PrimaryEmailAddress. {answer.json['results'][42]['message']}")
+    house.world.clock.advance(seconds=1)
+    (kept,) = call("GET", "/push/v1/errors?remoteId=K-42").json["items"]
+    assert (kept["code"], kept["email"], kept["requestId"]) == (
+        "INVALID_EMAIL", "ann@example", answer.json["requestId"])
 
 
 def test_nobody_is_a_success(call):

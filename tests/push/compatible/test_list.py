@@ -26,7 +26,7 @@ def members(call, name="Monthly news"):
 
 
 def test_the_example_of_the_specification(people):
-    """PUSH-24: a list that is new is made; who is not known is named, the others join."""
+    """PUSH-17, PUSH-24: a list that is new is made; who is not known is named, the others join."""
     answer = people.lists({"ListId": "news", "ListName": "Monthly news", "Mode": "Add", "ContactIds": ["K-17", "K-99"]})
     assert (answer.status, answer.json["success"], answer.json["count"], answer.json["created"]) == (200, True, 1, 1)
     assert answer.json["results"] == [{"index": 0, "ListId": "news", "status": "created", "rule": "ID-38",
