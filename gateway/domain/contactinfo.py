@@ -79,7 +79,7 @@ def contact_of(value: Any) -> Contact:
                       details.at(CONTACT_ID))
     echo = printable(remote_id, MAX_REMOTE_ID) or None
     if _is_deleted(details):
-        return Contact(_deleted(details, remote_id), echo)
+        return Contact(_deleted(details, remote_id), echo, {"remoteId": details.at(CONTACT_ID)})
     values = _Values(paths={"remoteId": details.at(CONTACT_ID), "doNotEmail": details.at(FLAG), "interests": GROUPS,
                             "groups": GROUPS})
     email = _emails(top, details, values)
