@@ -237,8 +237,9 @@ CASES = {
 def test_what_looks_plain_and_is_not(twins, twins_on_postgresql, history):
     """ID-10..17, ID-27, ID-34, ID-39, ID-46: each case in which a shortcut would be tempting and wrong."""
     for world in (twins, twins_on_postgresql):
-        short, long = world.play(history, ImportOptions(interests=("All",)))
-        assert short == long
+        for interests in ((), ("All",)):
+            short, long = world.play(history, ImportOptions(interests=interests))
+            assert short == long
 
 
 def test_plain_rows_do_go_the_short_way(twins):
