@@ -20,7 +20,7 @@ class Brake:
 
     def holds(self, leaving: int, of: int) -> bool:
         """Whether so many of ``of`` are too many."""
-        return leaving > self.rows and leaving > self.share * of
+        return leaving > self.rows and leaving > round(self.share * of, 6)  # 0.29 of 100 is 28.999999999999996
 
 
 def brake_of(settings: Mapping[str, object]) -> Brake:

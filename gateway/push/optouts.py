@@ -9,7 +9,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from gateway.domain.mapping import ValueProblem, entry_of, texts_of
-from gateway.domain.records import BatchReport, Counters, Problem, StatusEntry
+from gateway.domain.records import BatchReport, Problem, StatusEntry
 from gateway.errors import GatewayError
 from gateway.push import options, query, shapes
 from gateway.push.answers import change
@@ -40,41 +40,36 @@ def routes(gateway: Gateway) -> Blueprint:
     def opt_out() -> Response:
         detail = options.detail()
         body = read_json()
-        entries = [_entry(item, query.given("interest")) for item in records_in(body.value)]
-        return change(gateway, body.sha256, lambda unit: (200, shapes.batch(trimmed(_opt_out(unit, entries), detail))))
+        shared, given = query.given("interest"), [_entry(item) for item in records_in(body.value)]
+        return change(gateway, body.sha256,
+                      lambda unit: (200, shapes.batch(trimmed(_opt_out(unit, shared, given), detail))))
 
     return made
 
 
-def _entry(item: Any, names: Names) -> tuple[Names, StatusEntry]:
+def _entry(item: Any) -> tuple[Names | None, StatusEntry]:
+    """The interests that the entry names itself, if it does, and the entry."""
     if not isinstance(item, dict):
-        return names, entry_of(item)
+        return None, entry_of(item)
     entry = entry_of({name: value for name, value in item.items() if name != "interests"})
+    if item.get("interests") is None:
+        return None, entry
     try:
-        names = names if item.get("interests") is None else texts_of(item["interests"])
+        names = texts_of(item["interests"])
         wrong = None if names else "Name the interests that the person leaves, one at least."
     except ValueProblem as problem:
-        wrong = str(problem)
+        names, wrong = (), str(problem)
     if wrong is not None and entry.problem is None:
         entry = replace(entry, problem=Problem("INVALID_VALUE", wrong, "interests"))
     return names, entry
 
 
-def _opt_out(unit: Unit, given: Sequence[tuple[Names, StatusEntry]]) -> BatchReport:
-    """One report over all; people who leave the same interests are done together."""
-    groups: dict[Names, list[int]] = {}
-    for index, (names, _entry_of_it) in enumerate(given):
-        groups.setdefault(names, []).append(index)
-    nameless = groups.pop((), [])
-    if not groups:
+def _opt_out(unit: Unit, shared: Names, given: Sequence[tuple[Names | None, StatusEntry]]) -> BatchReport:
+    own = {index: names for index, (names, _) in enumerate(given) if names is not None}
+    if not shared and not any(own.values()):
         raise GatewayError("INVALID_REQUEST", "Name the interests that people leave: ?interest= for all of them, or "
                                               "interests in each entry.", field="interests")
-    next(iter(groups.values())).extend(nameless)  # they have a problem of their own, whatever the interests
-    counters, outcomes = Counters(), []
-    for names, indexes in groups.items():
-        report = optout.opt_out(unit, names, [given[index][1] for index in indexes])
-        outcomes += [replace(each, index=index) for each, index in zip(report.outcomes, indexes, strict=True)]
-    outcomes.sort(key=lambda each: each.index)
-    for outcome in outcomes:
-        counters.add(outcome)
-    return replace(report, counters=counters, outcomes=tuple(outcomes))
+    entries = [entry if shared or index in own or entry.problem is not None else replace(entry, problem=Problem(
+        "INVALID_VALUE", "Name the interests that the person leaves, one at least.", "interests"))
+        for index, (_, entry) in enumerate(given)]
+    return optout.opt_out(unit, shared, entries, own)

@@ -38,6 +38,7 @@ from gateway.services.reach import Facts, Target
 from gateway.services.subscribers import brand_rank
 
 MAX_DECISIONS = 100
+MAX_PEOPLE = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +55,8 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
     """Everything that is known of a person, and why it is so; changes nothing.
 
     ``remote_id`` is of the actor's integration, or of the one that is named; of any where there is neither. Several
-    records of one address, or of one remote ID, are all explained. An address or a remote ID that nobody has is
-    answered, too. Foreign systems are asked what they list now: that may take two seconds.
+    records of one address, or of one remote ID, are all explained, the oldest 20 of more. An address or a remote ID that
+    nobody has is answered, too. Foreign systems are asked what they list now: that may take two seconds.
 
     Raises ``NOT_ALLOWED`` without the right ``report`` or ``send``, ``IDENTIFIER_MISSING``, ``IDENTITY_MISMATCH`` (the
     identifiers name different people), ``NOT_FOUND`` (subscriber id, integration, mailing or instance), or what is
@@ -66,7 +67,7 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
     with gateway.reading(actor) as unit:
         asked = _asked(unit, who, integration)
         target = reach.target_of(unit, mailing_id, instance_id)
-        people = [_person(unit, record, target) for record in _records(unit, asked.ids)]
+        people = [_person(unit, record, target) for record in _records(unit, asked.ids[:MAX_PEOPLE])]
         address = None if asked.who.email is None else _address(unit, asked.who.email)
         unmatched = _unmatched(unit, asked)
         keys = stored.keys(unit.connection, unit.brand_id, [each.subscriber_id for each in people])
@@ -80,7 +81,7 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
         who, as_of, tuple(answers), address,
         None if unknown else forecast.next_record(gateway, actor, asked.who, integration),
         tuple(_decision(each) for each in unmatched[:MAX_DECISIONS]), len(unmatched) > MAX_DECISIONS,
-        _sentence(answers))
+        _sentence(answers, len(asked.ids)))
 
 
 def _asked(unit: Unit, who: Identifier, integration: str | None) -> _Asked:
@@ -206,12 +207,15 @@ def _address(unit: Unit, email: str) -> AddressAnswer:
     return replace(answer, sentence=address_sentence(answer))
 
 
-def _sentence(people: Sequence[PersonAnswer]) -> str:
+def _sentence(people: Sequence[PersonAnswer], meant: int) -> str:
     if not people:
         return "Nobody in this brand has these identifiers."
     if len(people) == 1:
         return f"This is record {people[0].subscriber_id}, {people[0].mode_sentence}."
-    return f"{len(people)} records are meant: {', '.join(str(each.subscriber_id) for each in people)}."
+    ids = ", ".join(str(each.subscriber_id) for each in people)
+    if meant > MAX_PEOPLE:
+        return f"{meant} records are meant. These are {ids}; name another one by its remote ID or our id."
+    return f"{len(people)} records are meant: {ids}."
 
 
 def _checked(value: str | Problem | None) -> str | None:

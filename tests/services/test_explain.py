@@ -208,6 +208,15 @@ def test_several_records_and_identifiers(house):
             ask(house, **bad)
 
 
+def test_an_address_of_very_many(house):
+    """The oldest twenty are explained, and the sentence says how to ask for another one."""
+    push(house, *(SubscriberRecord(str(n), "info@example.org") for n in range(25)))
+    found = ask(house, "info@example.org")
+    assert [person.subscriber_id for person in found.people] == list(range(1, 21))
+    assert found.sentence.startswith("25 records are meant.") and found.address.records == 25
+    assert one(house, remote_id="24").subscriber_id == 25
+
+
 def test_a_remote_id_of_a_named_integration(house):
     """SOAP-19: of the credential's integration, or of the one that is named; the operator's question is about any."""
     push(house, SubscriberRecord("17", ANN), integration="api")

@@ -158,6 +158,29 @@ class TestOptOut:
         world.clock.advance(seconds=1)
         assert (inside(world), inside(world, "Events")) == (["K-2"], [])
 
+    def test_an_entry_may_name_interests_of_its_own(self, world):
+        """ID-42: one that is not there fails that entry alone, and nobody else's wish is lost; the first names it."""
+        people(world, 3, interests=("News", "Events"))
+        with world.unit() as unit:
+            outcomes = optout.opt_out(unit, ["News"], [entry(remote_id=f"K-{n}") for n in (0, 1, 2, 0)],
+                                      {1: ["Events"], 2: ["Nothing"]}).outcomes
+        assert [(o.status, o.problem and o.problem.code) for o in outcomes] == [
+            ("updated", None), ("updated", None), ("failed", "LIST_UNKNOWN"), ("unchanged", None)]
+        world.clock.advance(seconds=1)
+        assert (inside(world), inside(world, "Events")) == (["K-1", "K-2"], ["K-0", "K-2"])
+
+    def test_a_thousand_entries_at_an_address_of_many(self, world):
+        """The largest call takes seconds: it holds up every other change of the brand."""
+        push(world, *(SubscriberRecord(f"F-{n}", ANN) for n in range(300)), interests=("News",))
+        statements = []
+        with world.unit() as unit:
+            sa.event.listen(world.gateway.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+            outcomes = optout.opt_out(unit, ["News", "Events"], [entry(email=ANN)] * 1000).outcomes
+        assert [o.status for o in outcomes] == ["updated", *["unchanged"] * 999]
+        assert len(statements) < 100
+        world.clock.advance(seconds=1)
+        assert inside(world) == []
+
     def test_rejoin_is_a_deliberate_act_with_a_reason(self, world):
         """ID-39: the memberships that stayed open count again."""
         people(world, 1, interests=("News",))

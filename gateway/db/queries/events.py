@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +28,14 @@ def add(connection: Connection, brand_id: int, new: NewEvent, recorded_at: dt.da
     values = {name: getattr(new, name) for name in NewEvent.__slots__}
     values |= {"brand_id": brand_id, "recorded_at": recorded_at}
     return connection.execute(_insert(is_postgresql(connection)), values).scalar()
+
+
+def add_all(connection: Connection, brand_id: int, news: Sequence[NewEvent], recorded_at: dt.datetime) -> None:
+    """Stores many events that were never stored before, whose ids nobody needs."""
+    shared = {"brand_id": brand_id, "recorded_at": recorded_at}
+    if news:
+        connection.execute(sa.insert(event), [
+            {name: getattr(new, name) for name in NewEvent.__slots__} | shared for new in news])
 
 
 @functools.cache

@@ -38,14 +38,17 @@ class StoredChange:
 
 def leave(connection: Connection, brand_id: int, subscriber_ids: Sequence[int], interest_id: int, origin: str,
           now: dt.datetime) -> list[int]:
-    """Notes that these people have left the interest; answers those who had not before (ID-39)."""
-    changed = []
-    for subscriber_id in subscriber_ids:
-        statement = insert_or_ignore(connection, interest_opt_out).values(
-            brand_id=brand_id, subscriber_id=subscriber_id, interest_id=interest_id, left_at=now, origin=origin)
-        if connection.execute(statement.returning(interest_opt_out.c.subscriber_id)).first() is not None:
-            changed.append(subscriber_id)
-    _touch(connection, brand_id, changed, now)
+    """Notes that these people have left the interest; answers those who had not before (ID-39).
+
+    The caller holds the brand's lock.
+    """
+    before = who_left(connection, brand_id, interest_id, subscriber_ids)
+    changed = [each for each in dict.fromkeys(subscriber_ids) if each not in before]
+    if changed:
+        connection.execute(insert_or_ignore(connection, interest_opt_out), [
+            {"brand_id": brand_id, "subscriber_id": each, "interest_id": interest_id, "left_at": now, "origin": origin}
+            for each in changed])
+        _touch(connection, brand_id, changed, now)
     return changed
 
 
