@@ -11,6 +11,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from gateway.domain.accounts import SCOPES, system_actor
 from gateway.services import accounts
+from tests.support.face import stop
 from tests.support.faces import COMMITTED, faces_of, nowhere
 from tests.support.world import World
 
@@ -36,9 +37,7 @@ def place(sqlite_template, tmp_path_factory):
         thread = threading.Thread(target=server.run, daemon=True)
         thread.start()
         yield sock.getsockname()[1], key, world
-        server.trigger.pull_trigger(server.close)
-        thread.join(20)
-        server.task_dispatcher.shutdown()
+        stop(server, thread)
 
 
 def contents(world):

@@ -8,6 +8,7 @@ import threading
 import pytest
 import waitress
 
+from tests.support.face import stop
 from tests.support.waiting import wait_for
 
 CSV = b"remoteId,email\n" + b"".join(b"K-%d,p%d@example.org\n" % (n, n) for n in range(3000))
@@ -20,9 +21,7 @@ def port(door):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield sock.getsockname()[1]
-    server.trigger.pull_trigger(server.close)  # in the loop's own thread; it ends when the last channel is gone
-    thread.join(20)
-    server.task_dispatcher.shutdown()
+    stop(server, thread)
 
 
 class Wire:

@@ -9,6 +9,7 @@ import waitress
 
 from gateway import server as http
 from tests.soap.door import credentials
+from tests.support.face import stop
 from tests.support.waiting import wait_for
 
 
@@ -22,9 +23,7 @@ def port(door, monkeypatch):
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     yield sock.getsockname()[1]
-    server.trigger.pull_trigger(server.close)  # in the loop's own thread; it ends when the last channel is gone
-    thread.join(20)
-    server.task_dispatcher.shutdown()
+    stop(server, thread)
 
 
 def message(door, end=""):

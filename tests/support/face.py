@@ -6,7 +6,7 @@ import http.client
 import json
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from types import SimpleNamespace
@@ -43,9 +43,15 @@ def served(application, threads=4):
     try:
         yield sock.getsockname()[1]
     finally:
-        server.trigger.pull_trigger(server.close)  # in the loop's own thread; it ends when the last channel is gone
-        thread.join(20)
-        server.task_dispatcher.shutdown()
+        stop(server, thread)
+
+
+def stop(server, thread):
+    """Ends a waitress server and the thread in which its loop runs: when the last channel is gone."""
+    with suppress(OSError):  # the loop may be awake, close and be gone before this has written to its pipe
+        server.trigger.pull_trigger(server.close)  # in the loop's own thread
+    thread.join(20)
+    server.task_dispatcher.shutdown()
 
 
 def push_doors(gateway):
