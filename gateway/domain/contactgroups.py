@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from gateway.domain.addresses import holds_forbidden, printable
 from gateway.domain.dates import day_of, instant_of
-from gateway.domain.mapping import ValueProblem, text_of
+from gateway.domain.mapping import ValueProblem, identifier_of
 from gateway.domain.members import Findings, Members, members_of
 from gateway.domain.records import MAX_INTEREST, MAX_INTERESTS_PER_RECORD, Group, Problem
 
@@ -91,7 +91,7 @@ def _contact_ids(top: Members) -> tuple[str, ...]:
     found: dict[str, None] = {}
     for at, value in enumerate(top.given["ContactIds"]):
         try:
-            text = (text_of(value) or "").strip()
+            text = (identifier_of(value) or "").strip()
         except ValueProblem as problem:
             top.findings.fail("INVALID_VALUE", str(problem), f"ContactIds[{at}]")
             break
@@ -107,7 +107,7 @@ def _contact_ids(top: Members) -> tuple[str, ...]:
 
 
 def _key(entry: Members, name: str, *, required: bool = False) -> str:
-    text = entry.text(name).strip()
+    text = entry.key(name)
     if required and not text:
         entry.findings.fail("INVALID_VALUE", f"Every group needs a {name}: it is how the next push finds it.",
                             entry.at(name))

@@ -73,7 +73,7 @@ def contact_of(value: Any) -> Contact:
     findings = Findings()
     top = members_of(findings, "", value, CONTACT_MEMBERS, _WEIGHTY)
     details = top.child(DETAILS, DETAIL_MEMBERS, _WEIGHTY_DETAILS)
-    remote_id = details.text(CONTACT_ID).strip()
+    remote_id = details.key(CONTACT_ID)
     if not remote_id:
         findings.fail("REMOTE_ID_REQUIRED", "Every person needs a ContactId: it is how the next push finds them.",
                       details.at(CONTACT_ID))

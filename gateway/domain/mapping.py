@@ -46,6 +46,13 @@ def text_of(value: Any) -> str | None:
     raise ValueProblem("Expected text; a fraction, an object or an array is not taken here.")
 
 
+def identifier_of(value: Any) -> str | None:
+    """A text that says who or which is meant: like :func:`text_of`, but a boolean, which many would share, is none."""
+    if isinstance(value, bool):
+        raise ValueProblem("Expected text or an integer.")
+    return text_of(value)
+
+
 def texts_of(value: Any) -> tuple[str, ...]:
     """An array of texts, each as in :func:`text_of`; raises :class:`ValueProblem`, also for a null in it."""
     if not isinstance(value, list) or None in value:
@@ -77,8 +84,8 @@ def record_of(value: Any, line: int | None = None) -> SubscriberRecord:
     if not isinstance(value, dict):
         return SubscriberRecord(problem=Problem("INVALID_VALUE", "A record is a JSON object."), line=line)
     problems: list[Problem] = []
-    remote_id = _read(problems, REMOTE_ID, text_of, value.get(REMOTE_ID))
-    email = _read(problems, EMAIL, text_of, value.get(EMAIL))
+    remote_id = _read(problems, REMOTE_ID, identifier_of, value.get(REMOTE_ID))
+    email = _read(problems, EMAIL, identifier_of, value.get(EMAIL))
     flag = _read(problems, DO_NOT_EMAIL, boolean_of, value.get(DO_NOT_EMAIL))
     values = _values(problems, value.get("fields"))
     add, remove, strangers = _interests(problems, value.get("interests"))
@@ -99,8 +106,8 @@ def entry_of(value: Any) -> StatusEntry:
     if not isinstance(value, dict):
         return StatusEntry(Identifier(), problem=Problem("INVALID_VALUE", "An entry is a JSON object."))
     problems: list[Problem] = []
-    remote_id = _read(problems, REMOTE_ID, text_of, value.get(REMOTE_ID))
-    email = _read(problems, EMAIL, text_of, value.get(EMAIL))
+    remote_id = _read(problems, REMOTE_ID, identifier_of, value.get(REMOTE_ID))
+    email = _read(problems, EMAIL, identifier_of, value.get(EMAIL))
     reason = _read(problems, "reason", text_of, value.get("reason"))
     subscriber_id = _read(problems, "subscriberId", _number_of, value.get("subscriberId"))
     problems += _near_misses(value)
@@ -112,7 +119,7 @@ def entry_of(value: Any) -> StatusEntry:
 
 
 def _number_of(value: Any) -> int | None:
-    text = text_of(value)
+    text = identifier_of(value)
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 18):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain.addresses import printable
 from gateway.domain.fields import fold
-from gateway.domain.mapping import ValueProblem, boolean_of, text_of
+from gateway.domain.mapping import ValueProblem, boolean_of, identifier_of, text_of
 from gateway.domain.records import MAX_NAME, Problem
 
 MAX_WARNINGS = 20
@@ -50,9 +50,16 @@ class Members:
         return f"{self.path}.{name}" if self.path else name
 
     def text(self, name: str) -> str:
-        """A text, also written as an integer; ``""`` when there is none (PUSH-9, PUSH-96)."""
+        """A text, also written as an integer or a boolean; ``""`` when there is none (PUSH-9, PUSH-96)."""
+        return self._read(name, text_of)
+
+    def key(self, name: str) -> str:
+        """A text that says who or which is meant, without outer blanks: no boolean; ``""`` when there is none."""
+        return self._read(name, identifier_of).strip()
+
+    def _read(self, name: str, convert: Callable[[Any], str | None]) -> str:
         try:
-            return text_of(self.given.get(name)) or ""
+            return convert(self.given.get(name)) or ""
         except ValueProblem as problem:
             self.findings.fail("INVALID_VALUE", str(problem), self.at(name))
             return ""

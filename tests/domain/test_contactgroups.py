@@ -18,6 +18,7 @@ def test_modes_in_any_case(mode, read):
     ({"Mode": ""}, "INVALID_VALUE", "Mode"), ({"Mode": None}, "INVALID_VALUE", "Mode"),
     ({"Mode": "ReplaceAll"}, "INVALID_VALUE", "Mode"), ({"Mode": 1}, "INVALID_VALUE", "Mode"),
     ({"mode": "Add"}, "FIELD_UNKNOWN", "mode"), ({"contactIds": []}, "FIELD_UNKNOWN", "contactIds"),
+    ({"ContactIds": ["1", True]}, "INVALID_VALUE", "ContactIds[1]"), ({"ListId": True}, "INVALID_VALUE", "ListId"),
     ({"ContactIds": None}, "INVALID_VALUE", "ContactIds"), ({"ContactIds": "1,2"}, "INVALID_VALUE", "ContactIds"),
     ({"ContactIds": ["1", None]}, "INVALID_VALUE", "ContactIds[1]"),
     ({"ContactIds": [[]]}, "INVALID_VALUE", "ContactIds[0]"), ({"ContactIds": [1.5]}, "INVALID_VALUE", "ContactIds[0]"),

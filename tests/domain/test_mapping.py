@@ -46,7 +46,8 @@ def test_booleans_refused(value):
 
 @pytest.mark.parametrize(("value", "code", "field"), [
     ("x", "INVALID_VALUE", None), (None, "INVALID_VALUE", None), ([], "INVALID_VALUE", None),
-    ({"remoteId": 1.5}, "INVALID_VALUE", "remoteId"), ({"email": {}}, "INVALID_VALUE", "email"),
+    ({"remoteId": 1.5}, "INVALID_VALUE", "remoteId"), ({"remoteId": True}, "INVALID_VALUE", "remoteId"),
+    ({"email": {}}, "INVALID_VALUE", "email"),
     ({"email": "a@b.org", "fields": []}, "INVALID_VALUE", "fields"),
     ({"email": "a@b.org", "fields": {"City": [1]}}, "INVALID_VALUE", "City"),
     ({"email": "a@b.org", "interests": ["News"]}, "INVALID_VALUE", "interests"),

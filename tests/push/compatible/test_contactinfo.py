@@ -284,6 +284,8 @@ def test_a_group_that_was_left_by_the_person(call, house):
     (contact(IsMember="perhaps"), "INVALID_VALUE", "ContactDetails.IsMember"),
     (contact(Title="x" * 4001), "FIELD_TOO_LONG", "ContactDetails.Title"),
     (contact("x" * 256), "FIELD_TOO_LONG", "ContactDetails.ContactId"),
+    (contact(True), "INVALID_VALUE", "ContactDetails.ContactId"),
+    (contact(groups=[{"GroupId": False}]), "INVALID_VALUE", "Groups[0].GroupId"),
     (contact(Title="a\0b"), "INVALID_CHARACTER", "ContactDetails.Title"),
     (contact("a\ud800"), "INVALID_CHARACTER", "ContactDetails.ContactId"),
     (contact() | {"Addresses": [{"City": "x"}, {"City": "\ufffe", "IsPrimary": True}]}, "INVALID_CHARACTER",
