@@ -22,7 +22,7 @@ MAX_ANSWER_CHARS = 7 * 1024 * 1024
 """A page is cut before its answer could pass 8 MiB (SOAP-71)."""
 
 KEY_MEMBER = "clientRequestId"
-KEY_ELEMENT = re.compile(rb"<((?:[^<>:]*:)?clientRequestId)>[^<]*</\1>")
+KEY_ELEMENT = re.compile(rb"<clientRequestId>[^<]*</clientRequestId>")
 KEY_WITHIN = 8192
 """The key is the request's first member, and at most 255 characters long or refused."""
 

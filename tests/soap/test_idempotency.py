@@ -100,9 +100,10 @@ def test_the_first_still_runs(postgresql_url, tmp_path, clock, monkeypatch):
 
 
 def element(text):
-    return etree.fromstring(text.replace("<I", f'<I xmlns="{TNS}"', 1))
+    return etree.fromstring(text if text.startswith("<g:I") else text.replace("<I", f'<I xmlns="{TNS}"', 1))
 
 
+XSI = "http://www.w3.org/2001/XMLSchema-instance"
 BASE = "<I><clientRequestId>k</clientRequestId><mode>Add</mode><record><email>a</email></record></I>"
 
 
@@ -110,9 +111,14 @@ BASE = "<I><clientRequestId>k</clientRequestId><mode>Add</mode><record><email>a<
     BASE.replace("<mode>", "\n  <mode>").replace("<email>", "\n\t<email>").replace("</record>", "\r\n</record>"),
     BASE.replace(">k<", ">another key<"),
     BASE.replace("<clientRequestId>k</clientRequestId>", ""),
-    BASE.replace("<record>", "<record >")])
+    BASE.replace("<record>", "<record >"),
+    BASE.replace("<", "<g:").replace("<g:/", "</g:").replace("<g:I>", f'<g:I xmlns:g="{TNS}">'),
+    BASE.replace("<record>", f'<record xmlns:q="{TNS}">').replace("email>", "q:email>"),
+    BASE.replace("<email>", f'<email xmlns:x="{XSI}" xmlns:t="urn:types" x:type="t:a">'),
+    BASE.replace("<email>", f'<email xmlns:x="{XSI}" x:nil="false">'),
+    BASE.replace("<email>a", "<email><!-- c --><![CDATA[a]]>")])
 def test_what_means_nothing_is_left_out_of_the_fingerprint(other):
-    """SOAP-72: blanks outside values, the key itself, spelling of tags."""
+    """SOAP-72: blanks outside values, the key itself, prefixes, how tags and attributes are written."""
     assert fingerprint(element(other)) == fingerprint(element(BASE))
 
 
@@ -120,10 +126,20 @@ def test_what_means_nothing_is_left_out_of_the_fingerprint(other):
     BASE.replace(">a<", ">b<"), BASE.replace(">a<", "> a<"), BASE.replace(">a<", ">  <"),
     BASE.replace("<email>a</email>", "<email/>"),
     BASE.replace("</record>", "</record><record><email>a</email></record>"),
-    BASE.replace("email>", "remoteId>")])
+    BASE.replace("email>", "remoteId>"),
+    BASE.replace(">a<", "> xmlns:g=\"a\"<"), BASE.replace(">a<", ">b:a<"), BASE.replace(">a<", ">&lt;b:a&gt;<"),
+    BASE.replace("<email>a", f'<email xmlns:x="{XSI}" x:nil="true">'),
+    BASE.replace("<email>a", f'<email xmlns:x="{XSI}" x:schemaLocation="u a>b&lt;" x:nil="1">')])
 def test_what_means_something_is_in_it(other):
     """SOAP-72: values with their blanks, names, order."""
     assert fingerprint(element(other)) != fingerprint(element(BASE))
+
+
+def test_nil_is_nil_however_it_is_written():
+    """SOAP-23, SOAP-72: and it is not empty text."""
+    empty, *nils = (fingerprint(element(BASE.replace("<email>a", tag))) for tag in (
+        "<email>", f'<email xmlns:x="{XSI}" x:nil="true">', f'<email xmlns:y="{XSI}" y:nil=" 1 ">'))
+    assert nils[0] == nils[1] != empty
 
 
 def test_an_empty_value_is_not_a_blank_one():
