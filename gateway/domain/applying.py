@@ -87,8 +87,8 @@ def _forbidden_by_mode(mode: str, resolution: Resolution) -> Problem | None:
 
 def _check(batch: Batch, record: SubscriberRecord, who: Identity, resolution: Resolution) -> Values | Problem:
     """Everything that can still fail the record, before anything is changed."""
-    if record.add_interests or record.remove_interests:
-        problem = interests.check_names((*record.add_interests, *record.remove_interests))
+    if record.add_interests or record.remove_interests or record.listed:
+        problem = interests.check_names((*record.add_interests, *record.remove_interests, *(record.listed or ())))
         if problem is not None:
             return problem
         if batch.mode == records.REMOVE and record.add_interests:
@@ -139,7 +139,7 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     if record.do_not_email is not None:
         changed |= _flag(batch, record.do_not_email, who, person, changes)
     if resolution.action != END:
-        if batch.interests.call or record.add_interests or record.remove_interests:
+        if batch.interests.call or record.add_interests or record.remove_interests or record.listed is not None:
             changed |= _memberships(batch, record, person, warnings)
         if record.whole:
             changed |= replace_groups(batch, record.groups, person, warnings)
@@ -205,7 +205,7 @@ def _memberships(batch: Batch, record: SubscriberRecord, person: Person, warning
             leaving[found] = None
     joining = dict.fromkeys(names.call)
     removed = {name.strip() for name in record.remove_interests}
-    for name in record.add_interests:
+    for name in (*record.add_interests, *(record.listed or ())):
         if name.strip() in removed:
             continue  # not even made: the same record again would leave what it joined
         found = names.find_or_create(name)
@@ -223,6 +223,8 @@ def _memberships(batch: Batch, record: SubscriberRecord, person: Person, warning
             changed |= merge.join(person, interest_id, batch.now)
     for interest_id in leaving:
         changed |= merge.leave(person, interest_id, batch.now)
+    if record.listed is not None:
+        changed |= merge.leave_others(person, joining, batch.now)
     return changed
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
 from gateway.domain.people import Directory, Document, Membership, Merge, Person
@@ -93,6 +93,15 @@ def leave(person: Person, interest_id: int, now: dt.datetime) -> bool:
     ended = False
     for row in person.memberships:
         if row.interest_id == interest_id and row.until is None:
+            row.until, row.is_changed, ended = now, True, True
+    return ended
+
+
+def leave_others(person: Person, interest_ids: Container[int], now: dt.datetime) -> bool:
+    """Ends the sender's native memberships in all interests but these; whether any was open (ID-38, ID-40)."""
+    ended = False
+    for row in person.memberships:
+        if row.channel == NATIVE and row.until is None and row.interest_id not in interest_ids:
             row.until, row.is_changed, ended = now, True, True
     return ended
 

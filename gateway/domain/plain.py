@@ -95,7 +95,8 @@ def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field
 
 def _is_special(record: SubscriberRecord) -> bool:
     return bool(record.problem is not None or record.warnings or record.add_interests or record.remove_interests
-                or record.do_not_email is not None or record.whole or record.deleted or record.groups)
+                or record.listed is not None or record.do_not_email is not None or record.whole or record.deleted
+                or record.groups)
 
 
 def _is_plain_id(remote_id: str) -> bool:

@@ -58,7 +58,8 @@ class SubscriberRecord:
     ``whole``: the record is the person's whole state at this source (ID-40): a field that is not named is cleared,
     a membership of channel ``groups`` that is not in ``groups`` ends, an empty address withdraws it (ID-33).
     ``deleted``: the link ends (ID-32); only ``remote_id`` counts. ``withdrawn``: so it does, for the person is listed
-    there without an address (ID-33).
+    there without an address (ID-33). ``listed``: the names of all interests that the person is in through the sender's
+    channel ``native``, which leaves the others (ID-38, ID-40); None: only what is added and removed changes.
     """
 
     remote_id: str | None = None
@@ -74,6 +75,7 @@ class SubscriberRecord:
     groups: tuple[Group, ...] = ()
     deleted: bool = False
     withdrawn: bool = False
+    listed: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

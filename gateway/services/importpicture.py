@@ -17,7 +17,7 @@ from gateway.domain.resolution import Identity
 from gateway.domain.values import CREATE, MAX_FIELDS, Catalogue, Field
 from gateway.services.importcontext import ImportContext
 from gateway.services.interests import resolve_names
-from gateway.services.own_interests import own_interest_maker
+from gateway.services.own_interests import own_interest_maker, room_for_interests
 from gateway.services.subscribers import rank_of
 
 
@@ -80,7 +80,8 @@ def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberR
     """The interests that the call and the records name; read anew for each chunk, for a dry run undoes what it made."""
     creating = context.may_create_interests
     call = resolve_names(unit, context.options.interests, creating and context.options.mode != words.REMOVE)
-    names = {name.strip() for record in records for name in (*record.add_interests, *record.remove_interests)
+    names = {name.strip() for record in records
+             for name in (*record.add_interests, *record.remove_interests, *(record.listed or ()))
              if not holds_forbidden(name)}
     found = Interests(interests.by_name(unit.connection, unit.brand_id, names) | call,
                       _interest_maker(unit) if creating else None, tuple(call.values()))
@@ -112,5 +113,7 @@ def _field_maker(unit: Unit) -> Callable[[str], Field | None]:
     return make
 
 
-def _interest_maker(unit: Unit) -> Callable[[str], int]:
-    return lambda name: interests.add(unit.connection, unit.brand_id, name, None, False, unit.now)
+def _interest_maker(unit: Unit) -> Callable[[str], int | None]:
+    has_room = room_for_interests(unit)
+    return lambda name: (interests.add(unit.connection, unit.brand_id, name, None, False, unit.now) if has_room()
+                         else None)

@@ -218,7 +218,8 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
     if not records:
         return []
     names_interests = bool(context.options.interests) or any(
-        r.whole or r.deleted or r.withdrawn or r.add_interests or r.remove_interests for r in records)
+        r.whole or r.deleted or r.withdrawn or r.add_interests or r.remove_interests or r.listed is not None
+        for r in records)
     read = erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
     directory = picture(unit, context, records, read, with_memberships=names_interests)
     batch = batch_of(unit, context, records, directory)

@@ -36,7 +36,6 @@ class _Known:
 
     keys: dict[str, KeyState]
     open_kinds: dict[str, str]
-    interests: dict[str, set[str]]
     reading: AddressRules
 
 
@@ -140,10 +139,8 @@ def find_missing(unit: Unit, integration_id: int, stage: Stage, made_until: dt.d
 def _look_up(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> _Known:
     keys = [row.key for row in rows if row.key is not None]
     brand_id, connection = unit.brand_id, unit.connection
-    with_interests = [row.key for row in rows if row.key is not None and row.interests is not None]
     return _Known(queries.key_states(connection, brand_id, integration_id, keys),
                   writeback_queries.open_kinds(connection, brand_id, integration_id, keys),
-                  queries.own_interests(connection, brand_id, integration_id, with_interests) if with_interests else {},
                   reading_rules(accounts.brand_settings(connection, brand_id)))
 
 
@@ -191,8 +188,4 @@ def _record(row: StagedRow, known: _Known) -> SubscriberRecord | None:
         if state is None or not state.is_live:
             return None
         return SubscriberRecord(row.key, deleted=row.deleted, withdrawn=not row.deleted)
-    joined, left = row.interests or (), ()
-    if row.interests is not None:
-        left = tuple(sorted(known.interests.get(row.key or "", set()).difference(row.interests)))
-    return SubscriberRecord(row.key, row.email, add_interests=joined, remove_interests=left,
-                            do_not_email=_flag(row, known))
+    return SubscriberRecord(row.key, row.email, do_not_email=_flag(row, known), listed=row.interests)

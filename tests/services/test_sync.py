@@ -8,13 +8,13 @@ import sqlalchemy as sa
 from gateway.bridges import registry
 from gateway.bridges.port import MemberStream
 from gateway.db.models.imports import decision
-from gateway.db.models.subscribers import remote_key, subscriber
+from gateway.db.models.subscribers import interest, remote_key, subscriber
 from gateway.db.models.sync import sync_run
 from gateway.domain.accounts import system_actor
-from gateway.domain.records import Identifier, ImportOptions, SubscriberRecord
+from gateway.domain.records import Group, Identifier, ImportOptions, SubscriberRecord
 from gateway.domain.sync import ROW_CLASSES
 from gateway.errors import GatewayError
-from gateway.services import imports, integrations, subscribers, suppression, sync, syncrows, writebacks
+from gateway.services import imports, integrations, lists, subscribers, suppression, sync, syncrows, writebacks
 from tests.support.ams import MemoryAms, SqlAms, sqlite_ams
 from tests.support.world import World
 
@@ -241,6 +241,29 @@ def test_interests_become_exactly_what_the_system_lists_of_its_own(world, ams, m
     assert counts(run(world, made)) == {"read": 1, "changed": 1}
     assert {i.name for i in person(world, "17").interests if i.until is None} == {"Gold", "Youth", "News"}
     assert counts(run(world, made)) == {"read": 1, "unchanged": 1}
+
+
+def test_a_sync_leaves_groups_and_lists_of_its_own_system_alone(world, ams, made):
+    """ID-38: they are other channels of the same source, also where they are about the same interest."""
+    ams.put("17", "ann@example.org", 0, "Gold;South")
+    run(world, made)
+    with world.unit(world.actor("ams")) as unit:
+        imports.import_records(unit, [SubscriberRecord("17", "ann@example.org", whole=True, groups=(
+            Group("n", "North"),))], ImportOptions())
+        lists.change_list(unit, "b", "Board", "Add", ["17"])
+        own = sa.update(interest).where(interest.c.name == "South").values(
+            integration_id=made, external_id="s")  # as if the group had come before the sync
+        unit.connection.execute(own)
+        imports.import_records(unit, [SubscriberRecord("17", "ann@example.org", whole=True, groups=(
+            Group("n", "North"), Group("s", "South")))], ImportOptions())
+    ams.people.clear()
+    ams.put("17", "ann@example.org", 0, "Gold")
+    assert counts(run(world, made)) == {"read": 1, "changed": 1}
+    assert sorted(i.name for i in person(world, "17").interests if i.until is None) == [
+        "Board", "Gold", "North", "South"]
+    ams.people.clear()
+    ams.put("17", "ann@example.org")
+    assert counts(run(world, made)) == {"read": 1, "unchanged": 1}  # it says nothing of interests
 
 
 @pytest.mark.parametrize(("change", "what"), [

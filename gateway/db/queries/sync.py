@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
-from gateway.db.models.accounts import integration, source
+from gateway.db.models.accounts import integration
 from gateway.db.models.imports import upload
-from gateway.db.models.subscribers import interest, membership, remote_key, subscriber
+from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.db.models.sync import sync_run
 from gateway.db.queries.bulk import among
 from gateway.db.queries.identities import named_keys
@@ -134,27 +134,6 @@ def links(connection: Connection, brand_id: int, integration_id: int, made_until
     if made_until is not None:
         query = query.where(remote_key.c.created_at <= made_until)
     return [(key_id, remote_id) for key_id, remote_id in connection.execute(query)]
-
-
-def own_interests(connection: Connection, brand_id: int, integration_id: int,
-                  keys: Sequence[str]) -> dict[str, set[str]]:
-    """The interests in which the integration's own source has put the people with these remote IDs (ID-37)."""
-    named = named_keys(connection, brand_id, integration_id, keys)
-    holders: dict[int, list[str]] = {}
-    for key, subscriber_id in connection.execute(sa.select(named.c.remote_id, named.c.subscriber_id)):
-        holders.setdefault(subscriber_id, []).append(key)
-    names = {row.id: row.name for row in connection.execute(
-        sa.select(interest.c.id, interest.c.name).where(interest.c.brand_id == brand_id))}
-    own = sa.select(source.c.id).where(source.c.brand_id == brand_id, source.c.integration_id == integration_id)
-    # No join: without statistics PostgreSQL would compare every membership of the source with every key
-    found: dict[str, set[str]] = {}
-    for subscriber_id, interest_id in connection.execute(
-            sa.select(membership.c.subscriber_id, membership.c.interest_id)
-            .where(among(connection, membership.c.subscriber_id, list(holders)), membership.c.until.is_(None),
-                   membership.c.source_id.in_(list(connection.scalars(own))))):
-        for key in holders[subscriber_id]:
-            found.setdefault(key, set()).add(names[interest_id])
-    return found
 
 
 def _of(brand_id: int, integration_id: int) -> tuple[sa.ColumnElement[bool], sa.ColumnElement[bool]]:
