@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -106,6 +107,11 @@ def _conflicts(people: Sequence[Person], rank: Callable[[int], tuple[int, int]])
         return []
     found: dict[str, set[str]] = {}
     for person in people:
+        if len(person.documents) == 1:  # as nearly everybody's: nothing to choose from
+            (only,) = person.documents.values()
+            for name, text in json.loads(only.text).items():
+                found.setdefault(name, set()).add(text)
+            continue
         for name, value in merge.effective(person.documents, rank).items():
             found.setdefault(name, set()).add(value.text)
     return sorted(name for name, texts in found.items() if len(texts) > 1)

@@ -55,8 +55,8 @@ def explain(gateway: Gateway, actor: Actor, who: Identifier, *, mailing_id: int 
     """Everything that is known of a person, and why it is so; changes nothing.
 
     ``remote_id`` is of the actor's integration, or of the one that is named; of any where there is neither. Several
-    records of one address, or of one remote ID, are all explained, the oldest 20 of more. An address or a remote ID that
-    nobody has is answered, too. Foreign systems are asked what they list now: that may take two seconds.
+    records of one address, or of one remote ID, are all explained, the oldest 20 of more. An address or a remote ID
+    that nobody has is answered, too. Foreign systems are asked what they list now: that may take two seconds.
 
     Raises ``NOT_ALLOWED`` without the right ``report`` or ``send``, ``IDENTIFIER_MISSING``, ``IDENTITY_MISMATCH`` (the
     identifiers name different people), ``NOT_FOUND`` (subscriber id, integration, mailing or instance), or what is

@@ -30,6 +30,8 @@ subscriber = Table(
     Column("changed_at", Instant, nullable=False),
     Index("ix_subscriber_brand_email", "brand_id", "email"),
     Index("ix_subscriber_brand_changed", "brand_id", "changed_at", "id"),
+    Index("ix_subscriber_merged", "merged_into", sqlite_where=text("merged_into IS NOT NULL"),
+          postgresql_where=text("merged_into IS NOT NULL")),
     Index("uq_subscriber_keyless_email", "brand_id", "email", unique=True,
           sqlite_where=text(LIVE_KEYLESS), postgresql_where=text(LIVE_KEYLESS)),
     Index("uq_subscriber_main_email", "brand_id", "email", unique=True,
@@ -124,6 +126,9 @@ membership = Table(
     Index("ix_membership_interest", "interest_id", "until", "subscriber_id"),
     Index("ix_membership_since", "brand_id", "since", "id"),
     Index("ix_membership_until", "brand_id", "until", "id", sqlite_where=text("until IS NOT NULL"),
+          postgresql_where=text("until IS NOT NULL")),
+    # With uq_membership_open it finds all of a person, and costs nothing while memberships are made
+    Index("ix_membership_ended", "subscriber_id", sqlite_where=text("until IS NOT NULL"),
           postgresql_where=text("until IS NOT NULL")),
     Index("uq_membership_open", "subscriber_id", "interest_id", "source_id", "channel", unique=True,
           sqlite_where=text("until IS NULL"), postgresql_where=text("until IS NULL")),

@@ -23,7 +23,8 @@ from gateway.db.models.subscribers import (
     subscriber_merge,
 )
 from gateway.db.models.sync import writeback
-from gateway.db.queries.bulk import among, not_among
+from gateway.db.queries.bulk import among, in_brand, not_among
+from gateway.db.queries.members import of_people
 from gateway.domain import delivery as delivering
 from gateway.domain import records as words
 from gateway.domain import writeback as writing
@@ -75,7 +76,7 @@ def traces(connection: Connection, brand_id: int, subscriber_ids: Sequence[int],
     """By what the person with these records is found; ``named`` are addresses that the request itself names."""
     k, t = remote_key.c, subscriber.c
     keys = connection.execute(
-        sa.select(k.integration_id, k.remote_id).where(k.brand_id == brand_id,
+        sa.select(k.integration_id, k.remote_id).where(in_brand(k.brand_id, brand_id),
                                                        among(connection, k.subscriber_id, subscriber_ids))
         .order_by(k.id)).all()
     addresses = set(named) | _addresses(connection, brand_id, subscriber_ids)
@@ -115,7 +116,7 @@ def counts(connection: Connection, brand_id: int, found: Traces) -> dict[str, in
     tables = {"values": source_values, "memberships": membership, "deliveries": delivery, "events": event}
     return {name: connection.scalar(
         sa.select(sa.func.count()).select_from(table).where(
-            table.c.brand_id == brand_id, among(connection, table.c.subscriber_id, found.subscriber_ids))) or 0
+            in_brand(table.c.brand_id, brand_id), among(connection, table.c.subscriber_id, found.subscriber_ids))) or 0
         for name, table in tables.items()}
 
 
@@ -169,14 +170,14 @@ def forget(connection: Connection, brand_id: int, found: Traces, now: dt.datetim
 
 def _forget_records(connection: Connection, brand_id: int, found: Traces, now: dt.datetime) -> None:
     def of(table: sa.Table, name: str = "subscriber_id") -> tuple[sa.ColumnElement[bool], ...]:
-        return table.c.brand_id == brand_id, among(connection, table.c[name], found.subscriber_ids)
+        return in_brand(table.c.brand_id, brand_id), among(connection, table.c[name], found.subscriber_ids)
 
     m = membership.c
     connection.execute(sa.delete(source_values).where(*of(source_values)))
     connection.execute(sa.delete(interest_opt_out).where(*of(interest_opt_out)))
     connection.execute(sa.delete(address_status).where(
         address_status.c.brand_id == brand_id, among(connection, address_status.c.email, found.addresses)))
-    connection.execute(sa.update(membership).where(*of(membership)).values(
+    connection.execute(sa.update(membership).where(of_people(connection, brand_id, found.subscriber_ids)).values(
         until=sa.func.coalesce(m.until, sa.literal(now, m.until.type)), detail=None))
     connection.execute(sa.update(remote_key).where(*of(remote_key)).values(
         remote_id=sa.literal(GONE) + sa.cast(remote_key.c.id, sa.String), do_not_email=False, flagged_at=None,

@@ -22,6 +22,7 @@ from gateway.db.models.subscribers import (
     subscriber_merge,
 )
 from gateway.db.models.sync import writeback
+from gateway.db.queries.members import of_people
 from gateway.domain import writeback as writeback_rules
 
 
@@ -177,7 +178,7 @@ def memberships(connection: Connection, brand_id: int, subscriber_id: int) -> li
         sa.select(m.interest_id, interest.c.name, m.source_id, m.channel, m.since, m.until, m.begins_at, m.ends_at,
                   m.detail)
         .join(interest, interest.c.id == m.interest_id)
-        .where(m.brand_id == brand_id, m.subscriber_id == subscriber_id).order_by(interest.c.name, m.since, m.id))
+        .where(of_people(connection, brand_id, [subscriber_id])).order_by(interest.c.name, m.since, m.id))
     return [StoredMembership(*row[:-1], json.loads(row.detail or "{}")) for row in rows]
 
 

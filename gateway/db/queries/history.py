@@ -18,8 +18,10 @@ from gateway.db.models.accounts import source
 from gateway.db.models.mailings import delivery, event, instance, mailing
 from gateway.db.models.subscribers import interest, membership
 from gateway.db.queries import decisions
+from gateway.db.queries.bulk import in_brand
 from gateway.db.queries.decisions import StoredDecision
 from gateway.db.queries.feeds import in_window
+from gateway.db.queries.members import of_people
 from gateway.domain.paging import Window
 
 STEP = 10**15
@@ -116,7 +118,7 @@ def happened(connection: Connection, brand_id: int, ids: Sequence[int], window: 
                        t.remote_id, t.address, t.url, t.origin, t.reason, t.code, t.automated, t.instance_id,
                        instance.c.mailing_id)
              .select_from(event.outerjoin(instance, instance.c.id == t.instance_id))
-             .where(t.brand_id == brand_id, t.subscriber_id.in_(ids)))
+             .where(in_brand(t.brand_id, brand_id), t.subscriber_id.in_(ids)))
     return [EventTurn(*row) for row in connection.execute(in_window(query, window, t.recorded_at,
                                                                      number(t.id, EVENT)))]
 
@@ -127,7 +129,7 @@ def _memberships(connection: Connection, brand_id: int, ids: Sequence[int], wind
     query = (sa.select(number(m.id, place).label("number"), at, m.subscriber_id, interest.c.name, source.c.kind,
                        source.c.name)
              .join(interest, interest.c.id == m.interest_id).join(source, source.c.id == m.source_id)
-             .where(m.brand_id == brand_id, m.subscriber_id.in_(ids), at.is_not(None)))
+             .where(of_people(connection, brand_id, ids), at.is_not(None)))
     return [MembershipTurn(*row) for row in connection.execute(in_window(query, window, at, number(m.id, place)))]
 
 

@@ -17,7 +17,7 @@ from gateway.db.models.subscribers import (
     source_values,
     subscriber,
 )
-from gateway.db.queries.bulk import among, not_among
+from gateway.db.queries.bulk import among, in_brand, not_among
 from gateway.domain.people import Document, Key, Membership, Person
 from gateway.domain.suppression import AddressFacts
 
@@ -74,7 +74,7 @@ def by_id(connection: Connection, brand_id: int, subscriber_ids: Collection[int]
     """The people with these ids, tombstones too, with keys and documents."""
     found: dict[int, Person] = {}
     _take(found, connection.execute(sa.select(*_PERSON).where(
-        subscriber.c.brand_id == brand_id, among(connection, subscriber.c.id, list(subscriber_ids)))))
+        in_brand(subscriber.c.brand_id, brand_id), among(connection, subscriber.c.id, list(subscriber_ids)))))
     if found:
         _add_keys(connection, found)
         _add_documents(connection, found)

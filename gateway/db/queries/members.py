@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 from gateway.db.models.accounts import source
 from gateway.db.models.mailings import event
 from gateway.db.models.subscribers import interest, interest_opt_out, membership, subscriber
-from gateway.db.queries.bulk import among
+from gateway.db.queries.bulk import among, in_brand
 from gateway.db.queries.events import insert_or_ignore
 from gateway.db.queries.feeds import in_window
 from gateway.domain.events import OPTED_OUT, REJOINED
@@ -34,6 +34,14 @@ class StoredChange:
     email: str | None
     source: str
     origin: str | None
+
+
+def of_people(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> sa.ColumnElement[bool]:
+    """The condition on memberships, open and ended ones, of these people: each kind has its own index."""
+    m = membership.c
+    theirs = among(connection, m.subscriber_id, subscriber_ids)
+    return sa.and_(in_brand(m.brand_id, brand_id), sa.or_(sa.and_(theirs, m.until.is_(None)),
+                                                         sa.and_(theirs, m.until.is_not(None))))
 
 
 def leave(connection: Connection, brand_id: int, subscriber_ids: Sequence[int], interest_id: int, origin: str,

@@ -20,9 +20,10 @@ from gateway.db.models.subscribers import (
     subscriber,
 )
 from gateway.db.queries import status
-from gateway.db.queries.bulk import among
+from gateway.db.queries.bulk import among, in_brand
 from gateway.db.queries.feeds import in_window
 from gateway.db.queries.interests import open_now
+from gateway.db.queries.members import of_people
 from gateway.domain.paging import Window
 from gateway.domain.people import Document
 from gateway.domain.records import MembershipView, SubscriberFilter
@@ -57,7 +58,8 @@ class Link:
 def by_ids(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> list[SubscriberRow]:
     """These subscribers of the brand in order of id, tombstones too."""
     t = subscriber.c
-    rows = connection.execute(_select(brand_id).where(among(connection, t.id, subscriber_ids)).order_by(t.id))
+    rows = connection.execute(_select(brand_id).where(in_brand(t.brand_id, brand_id),
+                                                      among(connection, t.id, subscriber_ids)).order_by(t.id))
     return [SubscriberRow(*row) for row in rows]
 
 
@@ -68,7 +70,8 @@ def find(connection: Connection, brand_id: int, wanted: SubscriberFilter, integr
     ``now``: when somebody must be in ``wanted.interest``.
     """
     t = subscriber.c
-    query = in_window(_select(brand_id).where(t.merged_into.is_(None)), window, t.changed_at, t.id)
+    query = in_window(_select(brand_id).where(t.brand_id == brand_id, t.merged_into.is_(None)), window, t.changed_at,
+                      t.id)
     if wanted.email is not None:
         query = query.where(t.email == wanted.email)
     if wanted.remote_id is not None:
@@ -93,7 +96,8 @@ def links(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) 
     for subscriber_id, *link in connection.execute(
             sa.select(k.subscriber_id, k.integration_id, integration.c.name, k.remote_id)
             .join(integration, integration.c.id == k.integration_id)
-            .where(k.brand_id == brand_id, k.ended_at.is_(None), among(connection, k.subscriber_id, subscriber_ids))
+            .where(in_brand(k.brand_id, brand_id), k.ended_at.is_(None),
+                   among(connection, k.subscriber_id, subscriber_ids))
             .order_by(k.id)):
         found[subscriber_id].append(Link(*link))
     return found
@@ -118,17 +122,16 @@ def memberships(connection: Connection, brand_id: int, subscriber_ids: Sequence[
     for subscriber_id, name, source_id, since, until in connection.execute(
             sa.select(m.subscriber_id, interest.c.name, m.source_id, m.since, m.until)
             .join(interest, interest.c.id == m.interest_id)
-            .where(m.brand_id == brand_id, among(connection, m.subscriber_id, subscriber_ids))
-            .order_by(m.since, m.id)):
+            .where(of_people(connection, brand_id, subscriber_ids)).order_by(m.since, m.id)):
         found[subscriber_id].append(MembershipView(name, labels[source_id], since, until))
     return found
 
 
 def _select(brand_id: int) -> sa.Select[tuple]:
     t = subscriber.c
-    return sa.select(
+    return sa.select(  # of any brand: the caller says how the brand's are found
         t.id, t.email, t.source_id, t.first_source_id, t.orphan, t.merged_into, t.created_at, t.changed_at,
-        status.opted_out(brand_id), status.flagged(brand_id), status.bounced(brand_id)).where(t.brand_id == brand_id)
+        status.opted_out(brand_id), status.flagged(brand_id), status.bounced(brand_id))
 
 
 def _has_key(brand_id: int, integration_id: int | None, remote_id: str) -> sa.ColumnElement[bool]:
