@@ -13,6 +13,7 @@ from gateway.domain.fields import fold
 from gateway.domain.mapping import ColumnPlan, plan_columns
 from gateway.domain.records import ADD_OR_UPDATE, KEEP, ImportOptions, Problem, SubscriberRecord
 from gateway.errors import GatewayError
+from gateway.soap import faults
 from gateway.soap.types.base import NAMESPACE
 
 XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
@@ -91,7 +92,7 @@ def columns(names: Sequence[str]) -> ColumnPlan:
     try:
         return plan_columns(names, {fold(name): name.strip() for name in names})
     except GatewayError as error:
-        raise GatewayError(error.code, error.message.replace("columns=", "column"), field="column") from None
+        raise faults.in_our_words(error) from None
 
 
 def read_row(element: Any, plan: ColumnPlan) -> SubscriberRecord:

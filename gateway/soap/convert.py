@@ -178,7 +178,8 @@ def job(view: JobView) -> Values:
         **{status: getattr(counters, status) for status in STATUSES},
         "codeCount": counts(dict(sorted(counters.by_code.items())), "code"), "rowsDone": view.rows_done,
         "bytesDone": view.bytes_done, "queuedAt": view.queued_at, "startedAt": view.started_at,
-        "finishedAt": view.finished_at, "message": view.message,
+        "finishedAt": view.finished_at,
+        "message": None if view.message is None else faults.told(view.message),
         "extra": [{"name": name, "value": value} for name, value in facts.items()]}
 
 

@@ -6,6 +6,23 @@ from collections.abc import Sequence
 
 from gateway.errors import GatewayError
 
+MEMBERS = {"columns": "column", "interests": "interest"}
+"""Lists as the services and the PUSH doors call them, and as the contract calls one item of them (SOAP-25)."""
+
+
+def in_our_words(error: GatewayError) -> GatewayError:
+    """``error`` with the members that it names called as in the contract."""
+    field = MEMBERS.get(error.field or "", error.field)
+    message = told(error.message)
+    if (field, message) == (error.field, error.message):
+        return error
+    return GatewayError(error.code, message, field=field, retry_after_s=error.retry_after_s)
+
+
+def told(message: str) -> str:
+    """A service's sentence without the parameter of a URL."""
+    return message.replace("columns=", "column")
+
 
 def not_authenticated() -> GatewayError:
     """No credential of any kind, or several that name different users (SOAP-17)."""

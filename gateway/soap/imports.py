@@ -9,13 +9,15 @@ from typing import Any
 
 from gateway.domain import upload as files
 from gateway.domain.accounts import Actor
+from gateway.domain.mapping import plan_columns
 from gateway.domain.records import ADD_OR_UPDATE, KEEP, ImportOptions
 from gateway.domain.upload import Spooled, UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats import inline
 from gateway.formats.encoding import codec_name
-from gateway.services import imports, spool, uploads
+from gateway.services import imports, mappings, spool, uploads
 from gateway.services.gateway import Gateway, Unit
+from gateway.services.importcontext import sender_of
 from gateway.soap import convert
 from gateway.soap.arriving import TEXT, Arriving
 from gateway.soap.bulk import ImportCall, read_rows
@@ -65,7 +67,13 @@ class Arrived:
         return self.spooled.sha256
 
     def finish(self, unit: Unit) -> Values:
-        """Makes the job. Without a key, an open job of the same content is answered instead (PUSH-75)."""
+        """Makes the job. Without a key, an open job of the same content is answered instead (PUSH-75).
+
+        Raises NOT_FOUND or NOT_ALLOWED for a mapping or an integration with which the job could only be rejected.
+        """
+        if self.wanted.mapping is not None:
+            mappings.get(unit, self.wanted.mapping)
+        sender_of(unit, self.wanted.options)
         view = uploads.accept(unit, self.spooled, self.wanted, replay=not self.keyed)
         self.taken = not view.replayed
         return convert.job(view)
@@ -84,7 +92,7 @@ def start_import(gateway: Gateway, _actor: Actor, request: Any, stream: Stream) 
     folder = gateway.settings.spool_dir
     spooled = Arriving(stream, request.format, wanted.gzip).store(folder)
     if stream.member == TEXT:
-        wanted = replace(wanted, charset=None)  # whatever its charset was, it has become UTF-8
+        wanted = replace(wanted, charset="utf-8")  # whatever it was, or an XML declaration in it says
     arrived = Arrived(spooled, wanted, request.clientRequestId is not None)
     try:
         yield arrived
@@ -96,8 +104,8 @@ def start_import(gateway: Gateway, _actor: Actor, request: Any, stream: Stream) 
 
 
 def upload_request(request: Any) -> UploadRequest:
-    """How the data is to be read and applied. Raises INVALID_REQUEST for an option that its format does not have,
-    INVALID_VALUE for an unknown charset."""
+    """How the data is to be read and applied. Raises INVALID_REQUEST for an option that its format does not have or
+    columns that cannot be used, INVALID_VALUE for an unknown charset."""
     is_table = request.format in (words.CSV, words.TSV)
     strange = [] if is_table else [name for name in TABLE_MEMBERS if getattr(request, name)]
     if request.delimiter is not None and request.format != words.CSV:
@@ -107,6 +115,8 @@ def upload_request(request: Any) -> UploadRequest:
     if strange:
         raise GatewayError("INVALID_REQUEST", f"Data of format {request.format} has no {strange[0]}; leave it out.",
                            field=strange[0])
+    if request.column:
+        plan_columns(request.column, {})
     try:
         codec_name(request.charset)
     except GatewayError as error:

@@ -49,8 +49,9 @@ class Invoker:
                     actor.require(operation.right)
                 xml = self.run(operation, actor, ctx, request)
             except GatewayError as error:
-                refusals.note(self.gateway, actor, operation.name, error)
-                raise
+                refusal = faults.in_our_words(error)
+                refusals.note(self.gateway, actor, operation.name, refusal)
+                raise refusal from None
         raw_answer(ctx, xml)
 
     def run(self, operation: Operation, actor: Actor, ctx: Any, request: Any) -> str:

@@ -86,6 +86,23 @@ def test_options_of_tables(door):
     assert work(door, text).created == 1, "a text is text, whatever its charset was"
 
 
+def test_a_text_is_text_whatever_it_says_of_itself(door):
+    """SOAP-41: a document in pieces of text has been decoded; its own declaration does not count once more."""
+    door.world.add_field("FirstName")
+    text = '<?xml version="1.0" encoding="windows-1252"?>' + XML.replace(">Ann<", ">Jürgen<")
+    job = door.call("StartImport", mode="Add", format="Xml", text=[text])
+    assert work(door, job).created == 1
+    assert door.call("GetSubscriber", identifier={"remoteId": "K-1"}).field[0].value == "Jürgen"
+    packed = door.call("StartImport", mode="Update", format="Xml", base64=[text.encode("windows-1252")])
+    assert work(door, packed).unchanged == 1
+
+
+def test_what_became_of_a_job_is_told_in_the_contracts_words(door):
+    """SOAP-6: no parameter of a URL in it."""
+    job = work(door, door.call("StartImport", mode="Add", format="Csv", text=["City\nRome\n"]))
+    assert (job.state, "columns=" in job.message, " column" in job.message) == ("rejected", False, True)
+
+
 RECORD_CASES = """
 <g:record/>
 <g:record><g:remoteId/><g:email/></g:record>
@@ -145,14 +162,19 @@ FAULTS = {
     "columns of JSON": ("<g:text>a</g:text>", {"format": "Json", "column": "a"}, "INVALID_REQUEST", "column"),
     "delimiter of TSV": ("<g:text>a</g:text>", {"format": "Tsv", "delimiter": ";"}, "INVALID_REQUEST", "delimiter"),
     "bad delimiter": ("<g:text>a</g:text>", {"format": "Csv", "delimiter": ""}, "INVALID_REQUEST", "delimiter"),
-    "ReplaceAll of nothing": ("<g:record/>", {"mode": "ReplaceAll"}, "INVALID_REQUEST", "interests"),
+    "ReplaceAll of nothing": ("<g:record/>", {"mode": "ReplaceAll"}, "INVALID_REQUEST", "interest"),
+    "unknown integration": ("<g:record/>", {"integration": "nobody"}, "NOT_ALLOWED", "integration"),
+    "unknown mapping": ("<g:text>a</g:text>", {"format": "Csv", "mapping": "none"}, "NOT_FOUND", "mapping"),
+    "no identifier": ("<g:text>a</g:text>", {"format": "Csv", "column": "City"}, "INVALID_REQUEST", "column"),
+    "a control character": ("<g:text>a</g:text>", {"format": "Csv", "column": "email\x85"}, "INVALID_CHARACTER",
+                            "column"),
     "unknown word": ("<g:record/>", {"format": "csv"}, "INVALID_REQUEST", "StartImport/format"),
     "a bad flag": ("<g:record/>" * 30_000 + "<g:record><g:doNotEmail>yes</g:doNotEmail></g:record>", {},
                    "INVALID_REQUEST", "StartImport/record[30001]/doNotEmail"),
     "cut off": ("<g:record/>" * 30_000 + "<!--", {}, "MALFORMED_REQUEST", None),
     "both": ("<g:record/><g:text>a</g:text>", {}, "INVALID_REQUEST", "text"),
 }
-ORDER = ("mode", "format", "compression", "charset", "column", "delimiter")
+ORDER = ("mode", "integration", "format", "compression", "charset", "column", "mapping", "delimiter")
 
 
 @pytest.mark.parametrize("name", FAULTS)
