@@ -10,6 +10,8 @@ from gateway.domain.addresses import forbidden_character, holds_forbidden
 from gateway.domain.records import MAX_INTEREST, MAX_INTERESTS_PER_RECORD, Problem
 
 INTERESTS_FIELD = "interests"
+MAX_INTERESTS = 10_000
+"""Of a brand: there are no more; else one careless sender fills every list of interests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +26,16 @@ class OwnInterest:
 class Interests:
     """The brand's interests by name, and the sender's own by their external id, as far as the batch names them.
 
-    ``create`` and ``create_own`` store a new one, None without the right to. ``call``: the ids that the whole call
-    names. ``wanted``: id -> how the sender shows its own interest, the last word; :func:`new_names` settles them.
+    ``create`` and ``create_own`` store a new one and answer it, None when there is no room for another; they are None
+    without the right to. ``call``: the ids that the whole call names. ``wanted``: id -> how the sender shows its own
+    interest, the last word; :func:`new_names` settles them.
     """
 
     by_name: dict[str, int]
-    create: Callable[[str], int] | None = None
+    create: Callable[[str], int | None] | None = None
     call: tuple[int, ...] = ()
     by_external: dict[str, OwnInterest] = member(default_factory=dict)
-    create_own: Callable[[str, str], OwnInterest] | None = None
+    create_own: Callable[[str, str], OwnInterest | None] | None = None
     wanted: dict[int, str] = member(default_factory=dict)
 
     def find(self, name: str) -> int | None:
@@ -43,7 +46,9 @@ class Interests:
         """Like ``find``, but makes a missing one where the credential has the right (ID-42)."""
         found = self.find(name)
         if found is None and self.create is not None:
-            found = self.by_name[name.strip()] = self.create(name.strip())
+            found = self.create(name.strip())
+            if found is not None:
+                self.by_name[name.strip()] = found
         return found
 
     def find_or_create_own(self, external_id: str, name: str) -> int | None:
@@ -53,9 +58,10 @@ class Interests:
         """
         found = self.by_external.get(external_id)
         if found is None:
-            if self.create_own is None:
+            found = None if self.create_own is None else self.create_own(external_id, name)
+            if found is None:
                 return None
-            found = self.by_external[external_id] = self.create_own(external_id, name)
+            self.by_external[external_id] = found
             self.by_name[found.name] = found.interest_id
         self.wanted[found.interest_id] = name
         return found.interest_id
@@ -101,8 +107,9 @@ def check_names(names: Iterable[str]) -> Problem | None:
 
 def unknown(name: str, field: str = INTERESTS_FIELD) -> Problem:
     """The warning of a name that is no interest here."""
-    return Problem("LIST_UNKNOWN", f"There is no interest '{name.strip()}', and these credentials may not create it. "
-                                   "Create it first, or correct the name.", field)
+    return Problem("LIST_UNKNOWN", f"There is no interest '{name.strip()}', and it was not created: these credentials "
+                                   f"may not, or the brand has {MAX_INTERESTS}. Create it first, or correct the name.",
+                   field)
 
 
 def opted_out(name: str, field: str = INTERESTS_FIELD) -> Problem:

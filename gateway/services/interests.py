@@ -10,6 +10,7 @@ from gateway.db.queries import accounts, locks
 from gateway.db.queries import interests as stored
 from gateway.db.unit import Unit
 from gateway.domain.addresses import holds_forbidden
+from gateway.domain.interests import MAX_INTERESTS
 from gateway.domain.interests import check_names as name_problem
 from gateway.domain.paging import Page, PageRequest
 from gateway.domain.records import InterestView
@@ -43,7 +44,10 @@ class InterestChanges:
 
 
 def create(unit: Unit, name: str, description: str | None = None, public: bool = False) -> InterestView:
-    """A new interest. Raises ``ALREADY_EXISTS``, ``NOT_ALLOWED``, ``INVALID_VALUE`` and its kin for a bad name."""
+    """A new interest.
+
+    Raises ``ALREADY_EXISTS``, ``NOT_ALLOWED``, ``LIMIT_EXCEEDED``, ``INVALID_VALUE`` and its kin for a bad name.
+    """
     unit.actor.require("import")
     if not may_create(unit):
         raise GatewayError("NOT_ALLOWED", "These credentials may not create interests. Ask an administrator.")
@@ -54,6 +58,7 @@ def create(unit: Unit, name: str, description: str | None = None, public: bool =
     if stored.by_name(unit.connection, unit.brand_id, [name]):
         raise GatewayError("ALREADY_EXISTS", f"The interest '{name}' exists already. Use it, or choose another name.",
                            field="name")
+    _require_room(unit, 1, "name")
     interest_id = stored.add(unit.connection, unit.brand_id, name, description, public, unit.now)
     return InterestView(interest_id, name, description, public, None, 0, 0, unit.now)
 
@@ -114,19 +119,27 @@ def may_create(unit: Unit) -> bool:
 def resolve_names(unit: Unit, names: Iterable[str], create_missing: bool) -> dict[str, int]:
     """The ids of interests that a whole call names, by name without outer blanks.
 
-    Missing ones are created with ``create_missing``, else ``LIST_UNKNOWN`` refuses the call (ID-42).
+    Missing ones are created with ``create_missing``, else ``LIST_UNKNOWN`` refuses the call (ID-42);
+    ``LIMIT_EXCEEDED`` does where the brand has no room for them.
     """
     wanted = list(dict.fromkeys(name.strip() for name in names))
     check_names(wanted)
     found = stored.by_name(unit.connection, unit.brand_id, wanted)
-    for name in wanted:
-        if name in found:
-            continue
-        if not create_missing:
-            raise GatewayError("LIST_UNKNOWN", f"There is no interest '{name}', and this call does not create it. "
-                                               "Create it first, or correct the name.", field="interests")
+    missing = [name for name in wanted if name not in found]
+    if missing and not create_missing:
+        raise GatewayError("LIST_UNKNOWN", f"There is no interest '{missing[0]}', and this call does not create it. "
+                                           "Create it first, or correct the name.", field="interests")
+    if missing:
+        _require_room(unit, len(missing), "interests")
+    for name in missing:
         found[name] = stored.add(unit.connection, unit.brand_id, name, None, False, unit.now)
     return {name: found[name] for name in wanted}
+
+
+def _require_room(unit: Unit, more: int, field: str) -> None:
+    if stored.count(unit.connection, unit.brand_id) + more > MAX_INTERESTS:
+        raise GatewayError("LIMIT_EXCEEDED", f"A brand has at most {MAX_INTERESTS} interests. Use one that is there.",
+                           field=field)
 
 
 def check_names(names: Iterable[str], field: str = "interests") -> None:

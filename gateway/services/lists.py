@@ -12,7 +12,7 @@ from gateway.domain import records as words
 from gateway.domain.addresses import normalise_remote_id, printable
 from gateway.domain.brake import brake_of
 from gateway.domain.groups import check_groups
-from gateway.domain.interests import OwnInterest
+from gateway.domain.interests import OwnInterest, unknown
 from gateway.domain.merge import LIST
 from gateway.domain.records import Group, ImportOptions, Outcome
 from gateway.errors import GatewayError
@@ -94,10 +94,12 @@ def _list(unit: Unit, integration_id: int, integration: str, list_id: str, list_
     known = own_interests.by_external(unit.connection, unit.brand_id, integration_id, [list_id]).get(list_id)
     if known is not None:
         return known, False
-    if not may_create(unit):
-        raise GatewayError("LIST_UNKNOWN", "There is no such list, and these credentials may not create it. Create it "
-                                           "first, or correct its id.", field="ListId")
-    return own_interest_maker(unit, integration_id, integration)(list_id, list_name or list_id), True
+    make = own_interest_maker(unit, integration_id, integration) if may_create(unit) else None
+    made = None if make is None else make(list_id, list_name or list_id)
+    if made is None:
+        problem = unknown(list_name or list_id)
+        raise GatewayError(problem.code, problem.message.replace("interest", "list"), field="ListId")
+    return made, True
 
 
 def _read(text: str) -> str:

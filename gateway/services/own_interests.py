@@ -7,13 +7,32 @@ from itertools import count
 
 from gateway.db.queries import interests, own_interests
 from gateway.db.unit import Unit
-from gateway.domain.interests import OwnInterest, new_names
+from gateway.domain.interests import MAX_INTERESTS, OwnInterest, new_names
 from gateway.domain.records import MAX_INTEREST
 
 
-def own_interest_maker(unit: Unit, integration_id: int, integration: str) -> Callable[[str, str], OwnInterest]:
-    """Makes the integration's interest of an external id, under a name that no other has (ID-42, PUSH-23)."""
-    def make(external_id: str, name: str) -> OwnInterest:
+def room_for_interests(unit: Unit) -> Callable[[], bool]:
+    """Whether there is room for one more interest; each True takes a place. They are counted when it is first asked."""
+    left: list[int] = []
+
+    def has_room() -> bool:
+        if not left:
+            left.append(MAX_INTERESTS - interests.count(unit.connection, unit.brand_id))
+        left[0] -= 1
+        return left[0] >= 0
+    return has_room
+
+
+def own_interest_maker(unit: Unit, integration_id: int, integration: str) -> Callable[[str, str], OwnInterest | None]:
+    """Makes the integration's interest of an external id, under a name that no other has (ID-42, PUSH-23).
+
+    None when the brand has no room for another.
+    """
+    has_room = room_for_interests(unit)
+
+    def make(external_id: str, name: str) -> OwnInterest | None:
+        if not has_room():
+            return None
         free = next(wanted for wanted in _names(name, integration)
                     if not interests.by_name(unit.connection, unit.brand_id, [wanted]))
         return own_interests.add(unit.connection, unit.brand_id, integration_id, external_id, free, unit.now)

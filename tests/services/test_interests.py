@@ -6,11 +6,14 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.db.models import metadata
+from gateway.domain.contactgroups import list_of
+from gateway.domain.interests import MAX_INTERESTS
 from gateway.domain.paging import PageRequest
-from gateway.domain.records import ImportOptions, SubscriberRecord
+from gateway.domain.records import Group, ImportOptions, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.services import imports, interests, suppression
 from gateway.services.interests import InterestFilter
+from gateway.services.listpushes import change_lists
 from tests.support.world import World
 
 
@@ -35,6 +38,29 @@ def refused(world, *args, as_=None):
     with pytest.raises(GatewayError) as found:
         create(world, *args, as_=as_)
     return found.value.code, found.value.field
+
+
+def test_the_number_of_interests_is_bounded(world):
+    """ID-42, LIMIT_EXCEEDED: named by a call it is refused, in a record, as a group and as a list it is not made."""
+    with world.unit() as unit:
+        unit.connection.execute(sa.insert(metadata.tables["interest"]), [
+            {"brand_id": 1, "name": f"n{at}", "public": False, "created_at": unit.now}
+            for at in range(MAX_INTERESTS - 1)])
+    record = SubscriberRecord("17", "ann@example.org", add_interests=("n1", "Last", "Beyond"))
+    whole = SubscriberRecord("18", "bo@example.org", whole=True, groups=(Group("g", "G"),))
+    with world.unit() as unit:
+        outcomes = imports.import_records(unit, [record, whole], ImportOptions()).outcomes
+    assert [[each.code for each in outcome.warnings] for outcome in outcomes] == [["LIST_UNKNOWN"], ["LIST_UNKNOWN"]]
+    assert refused(world, "More") == ("LIMIT_EXCEEDED", "name")
+    with world.unit() as unit, pytest.raises(GatewayError) as found:
+        imports.import_records(unit, [record], ImportOptions(interests=("n1", "More")))
+    assert found.value.code == "LIMIT_EXCEEDED"
+    with world.unit() as unit:
+        report, _ = change_lists(unit, [list_of({"ListId": "l", "Mode": "Add", "ContactIds": ["17"]})])
+    assert report.outcomes[0].problem.code == "LIST_UNKNOWN"
+    with world.reading() as unit:
+        count = sa.select(sa.func.count()).select_from(metadata.tables["interest"])
+        assert unit.connection.scalar(count) == MAX_INTERESTS
 
 
 def test_create(world):

@@ -26,6 +26,11 @@ def by_name(connection: Connection, brand_id: int, names: Collection[str]) -> di
     return {name: interest_id for name, interest_id in rows}
 
 
+def count(connection: Connection, brand_id: int) -> int:
+    """How many interests the brand has."""
+    return connection.execute(sa.select(sa.func.count()).where(interest.c.brand_id == brand_id)).scalar_one()
+
+
 def add(connection: Connection, brand_id: int, name: str, description: str | None, public: bool,
         now: dt.datetime) -> int:
     """Stores an interest and answers its id."""
