@@ -30,6 +30,9 @@ _REMEDIES = {
 
 _RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
 _RULES_OF_CODES = {"REMOTE_ID_REQUIRED": "ID-1"}
+_MAX_UNKNOWN = 20
+"""Warnings of unknown fields in one record: who sends two hundred need not be told of each."""
+
 _CORRECTED = "An obvious slip in the address was corrected; correct it in your own data too."
 
 
@@ -157,19 +160,20 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
 
 def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
                   warnings: list[Problem]) -> dict[str, str | None]:
-    given = values.given
+    given, unstored = values.given, []
     for name in values.unknown:
         text = record.values[name]
         if batch.catalogue.create is None or not text:
-            warnings.append(Problem("FIELD_UNKNOWN", "There is no such field; the value is not stored.",
-                                    name[:records.MAX_NAME]))
+            unstored.append(Problem("FIELD_UNKNOWN", "There is no such field; the value is not stored.",
+                                  name[:records.MAX_NAME]))
             continue
         made = batch.catalogue.find(name) or batch.catalogue.add(name)  # another spelling may have made it
         if made is None:
-            warnings.append(Problem("LIMIT_EXCEEDED", f"There is no such field, and data makes no more where a brand "
-                                                      f"has {MAX_FIELDS}: not stored.", name[:records.MAX_NAME]))
+            unstored.append(Problem("LIMIT_EXCEEDED", f"There is no such field, and data makes no more where a brand "
+                                                    f"has {MAX_FIELDS}: not stored.", name[:records.MAX_NAME]))
         else:
             given[made.name] = text.replace("\r\n", "\n").replace("\r", "\n")
+    warnings += unstored[:_MAX_UNKNOWN]
     return given
 
 

@@ -372,6 +372,11 @@ class TestValues:
         assert one(world, record).warnings == ()
         assert self.values(world) == ['{"FirstName":"Ann","Shoe":"43"}']
 
+    def test_many_unknown_fields_are_warned_of_by_twenty(self, world):
+        """FIELD_UNKNOWN: a thousand such records must not make an answer of many megabytes."""
+        outcome = one(world, SubscriberRecord("17", "ann@example.org", {f"Shoe {at}": "43" for at in range(200)}))
+        assert (outcome.status, codes(outcome)) == ("created", ["FIELD_UNKNOWN"] * 20)
+
     def test_two_spellings_make_one_field(self, world):
         """ID-P1: nothing is stored beside the catalogue, and the same record again is unchanged."""
         set_brand(world, unknownField="create")
