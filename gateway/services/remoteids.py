@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from gateway.db.queries import accounts, decisions, identities, locks, remote_keys
 from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise_remote_id, printable
+from gateway.domain.links import revive
 from gateway.domain.people import Directory, Key, Person
 from gateway.domain.records import (
     FAILED,
@@ -25,6 +26,9 @@ from gateway.services.erased import withheld
 from gateway.services.importcontext import sender_of
 
 RULE = "ID-29"
+_LOOK_BACK = 100
+"""Changes of one person's remote ID that a repeated call is looked for among."""
+
 ERASED_ID = Problem("SUPPRESSED", "The person of the new remote ID asked to be erased; it is not stored again.",
                     "newRemoteId")
 
@@ -44,7 +48,7 @@ def change_remote_id(unit: Unit, old: str, new: str, integration: str | None = N
 
     Nobody has the new ID: the key is renamed, with its flag. Somebody has it: the record of the old ID is merged
     into that one (ID-26), or, if it has other links or the brand has one main per address, only its link goes. The
-    old ID then stands for the same record as an ended link. The outcome is ``updated``, ``unchanged`` (it was joined
+    old ID then stands for the same record as an ended link. The outcome is ``updated``, ``unchanged`` (this was done
     before), ``failed``, or ``suppressed`` (the new ID is an erased person's). Raises ``NOT_ALLOWED``, ``NOT_FOUND``
     (integration).
     """
@@ -70,6 +74,8 @@ def _change(unit: Unit, integration_id: int, old: str | Problem | None, new: str
         directory.add(person)
     change = _Change(unit, directory, (integration_id, old), (integration_id, new))
     loser, survivor = directory.holder(old), directory.holder(new)
+    if loser is None and survivor is not None and _was_renamed(unit, survivor, old, new):
+        return Outcome(0, UNCHANGED, RULE, survivor.subscriber_id, new, survivor.email, "remoteId")
     if loser is None:
         return _failed(sent, Problem("NOT_FOUND", "Nobody has the old remote ID.", "oldRemoteId"))
     if old == new or (loser is survivor and loser.keys[change.old].ended_at is not None):
@@ -82,6 +88,12 @@ def _change(unit: Unit, integration_id: int, old: str | Problem | None, new: str
         loser.keys.clear()  # the store has them right already
         return _store(change, loser, {})
     return _join(change, loser, survivor)
+
+
+def _was_renamed(unit: Unit, person: Person, old: str, new: str) -> bool:
+    """Whether this very change was made before: a renamed key keeps no trace of its old name."""
+    made = decisions.of_rule(unit.connection, unit.brand_id, person.subscriber_id, RULE, _LOOK_BACK)
+    return any(each.changes.get("remoteId") == (old, new) for each in made)
 
 
 def _join(change: _Change, loser: Person, survivor: Person) -> Outcome:
@@ -98,6 +110,8 @@ def _join(change: _Change, loser: Person, survivor: Person) -> Outcome:
         survivor.keys[change.old] = loser.keys.pop(change.old)
         loser.orphan = loser.orphan or all(other.ended_at is not None for other in loser.keys.values())
         change.directory.touched[loser.subscriber_id] = loser
+    if key.ended_at is None:
+        revive(survivor, survivor.keys[change.new], changes)  # it is what its system calls the person now
     _end(change, key, survivor.keys[change.new])
     change.directory.touched[survivor.subscriber_id] = survivor
     return _store(change, survivor, changes, tuple(warnings))

@@ -120,8 +120,7 @@ def get_subscriber_history(unit: Unit, request: Any) -> Values:
 def change_remote_id(unit: Unit, request: Any) -> Values:
     """Tells that a foreign system calls a person by another remote ID now: the one act that joins two remote IDs.
 
-    If somebody has the new one already, the two records become one. Send a clientRequestId to repeat it safely: the old
-    one is not known any more.
+    If somebody has the new one already, the two records become one. Harmless if repeated.
     """
     return convert.outcome(remoteids.change_remote_id(unit, request.oldRemoteId, request.newRemoteId,
                                                       request.integration))

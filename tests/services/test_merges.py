@@ -242,6 +242,29 @@ class TestChangeRemoteId:
         (again,) = push(world, SubscriberRecord("170", ANN))
         assert (again.status, again.rule) == ("unchanged", "ID-10")
 
+    def test_a_rename_may_be_repeated(self, world):
+        """Also after others; what was never done is still refused."""
+        push(world, SubscriberRecord("17", ANN), SubscriberRecord("30", LEE))
+        change(world, "17", "170")
+        for _ in range(2):
+            again = change(world, "17", "170")
+            assert (again.status, again.subscriber_id, again.remote_id) == ("unchanged", 1, "170")
+        assert change(world, "16", "170").problem.code == change(world, "17", "30").problem.code == "NOT_FOUND"
+        assert change(world, "17", "170", as_=world.actor("crm")).problem.code == "NOT_FOUND"
+        assert change(world, "170", "17").status == "updated"
+        assert view(world, 1)["links"] == (("api", "17"),)
+
+    def test_the_new_id_is_live(self, world):
+        """A joining that is taken back by name, and an ID that had ended: nobody is left without a link."""
+        push(world, SubscriberRecord("17", ANN), SubscriberRecord("18", LEE))
+        change(world, "17", "18")
+        assert change(world, "18", "17").status == "updated"
+        assert (view(world, 2)["links"], view(world, 2)["orphan"]) == ((("api", "17"),), False)
+        push(world, SubscriberRecord("20", "di@example.org"), SubscriberRecord("21", "ed@example.org"))
+        push(world, SubscriberRecord("21", deleted=True))
+        ended = view(world, change(world, "20", "21").subscriber_id)
+        assert (ended["links"], ended["orphan"]) == ((("api", "21"),), False)
+
     def test_a_known_new_id_joins_both_records(self, world):
         """ID-29's duplicate: values and memberships come along, the old ID stands for the same record."""
         push(world, SubscriberRecord("17", ANN, {"City": "Paris"}, do_not_email=True), interests=("News",))

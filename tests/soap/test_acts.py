@@ -41,6 +41,7 @@ def test_change_remote_id(peopled):
     for _ in range(2):
         changed = peopled.call("ChangeRemoteId", clientRequestId="k", oldRemoteId="K-1", newRemoteId="K-10")
         assert (changed.status, changed.remoteId) == ("updated", "K-10")
+    assert peopled.call("ChangeRemoteId", oldRemoteId="K-1", newRemoteId="K-10").status == "unchanged"
     assert peopled.call("GetSubscriber", identifier={"remoteId": "K-10"}).email == "ann@example.org"
     unknown = peopled.call("ChangeRemoteId", oldRemoteId="K-9", newRemoteId="K-11")
     assert (unknown.status, unknown.code) == ("failed", "NOT_FOUND")

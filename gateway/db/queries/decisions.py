@@ -77,6 +77,12 @@ def of_subscriber(connection: Connection, brand_id: int, subscriber_ids: Sequenc
     return _read(connection, brand_id, _about(subscriber_ids, email), limit)
 
 
+def of_rule(connection: Connection, brand_id: int, subscriber_id: int, rule: str, limit: int) -> list[StoredDecision]:
+    """The newest ``limit`` decisions that the rule took about the record, newest first."""
+    which = sa.and_(decision.c.subscriber_id == subscriber_id, decision.c.rule == rule)
+    return _read(connection, brand_id, which, limit)
+
+
 def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int) -> list[StoredDecision]:
     """The newest ``limit`` decisions of an upload, newest first."""
     return _read(connection, brand_id, decision.c.upload_id == upload_id, limit)
