@@ -67,6 +67,11 @@ def _group(entry: Members) -> Group:
     return Group(external_id, shown, begins_at, ends_at, {name: text for name, text in detail.items() if text})
 
 
+def mode_of(text: str) -> str | None:
+    """One of :data:`MODES`, written in any case; None for anything else."""
+    return _MODES.get(text.strip().lower())
+
+
 def list_of(value: Any) -> ListElement:
     """One List; whatever is wrong with it stands in its ``problem``. No mode is guessed: it could empty a list."""
     if not isinstance(value, dict):
@@ -76,7 +81,7 @@ def list_of(value: Any) -> ListElement:
     list_id, name = _key(top, "ListId"), _key(top, "ListName")
     if not list_id and not name:
         findings.fail("INVALID_VALUE", "Say which list: ListId, and ListName as people read it.", "ListId")
-    mode = _MODES.get(top.text("Mode").strip().lower())
+    mode = mode_of(top.text("Mode"))
     if mode is None:
         findings.fail("INVALID_VALUE", f"Mode is one of {', '.join(MODES)}.", "Mode")
     remote_ids = _contact_ids(top)

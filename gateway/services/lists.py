@@ -11,6 +11,7 @@ from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.addresses import normalise_remote_id, printable
 from gateway.domain.brake import brake_of
+from gateway.domain.contactgroups import ADD, MODES, REMOVE, REPLACE, mode_of
 from gateway.domain.groups import check_groups
 from gateway.domain.interests import OwnInterest, unknown
 from gateway.domain.merge import LIST
@@ -19,9 +20,6 @@ from gateway.errors import GatewayError
 from gateway.services.importcontext import sender_of
 from gateway.services.interests import may_create
 from gateway.services.own_interests import own_interest_maker
-
-ADD, REMOVE, REPLACE = "Add", "Remove", "Replace"
-MODES = (ADD, REMOVE, REPLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class ListOutcome:
         return self.joined + self.left > 0
 
 
-def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
+def change_list(unit: Unit, list_id: str, list_name: str | None, spelled_mode: str,
                 remote_ids: Sequence[str]) -> ListOutcome:
     """Adds, removes or replaces the members of the sender's list ``list_id``; other channels and sources stay.
 
@@ -55,8 +53,8 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
     (ID-70); then nothing changed, but the caller must not commit a list that was made for it.
     """
     unit.actor.require("import")
-    mode = next((known for known in MODES if known.lower() == mode.strip().lower()), mode)
-    if mode not in MODES:
+    mode = mode_of(spelled_mode)
+    if mode is None:
         raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(MODES)}.", field="Mode")
     locks.lock_brand(unit.connection, unit.brand_id)
     integration_id, name = sender_of(unit, ImportOptions())
@@ -66,8 +64,8 @@ def change_list(unit: Unit, list_id: str, list_name: str | None, mode: str,
     named = [remote_id for remote_id in dict.fromkeys(map(_read, remote_ids)) if remote_id]
     found = own_interests.listed(unit.connection, unit.brand_id, integration_id, interest_id,
                                  [remote_id for remote_id in named if normalise_remote_id(remote_id) == remote_id])
-    inside = dict((person, row_id) for row_id, person in interests.other_members(
-        unit.connection, unit.brand_id, [interest_id], source_id, LIST))
+    inside = {person: row_id for row_id, person in interests.other_members(
+        unit.connection, unit.brand_id, [interest_id], source_id, LIST)}
     people = {listed.subscriber_id: listed for listed in found.values()}
     joining = [listed for person, listed in people.items() if person not in inside and not listed.has_left]
     leaving = {person: row_id for person, row_id in inside.items() if (person in people) == (mode == REMOVE)}
