@@ -18,8 +18,7 @@ def store(unit: Unit, directory: Directory, rule: str) -> None:
     people_write.write_people(unit.connection, unit.brand_id, list(directory.touched.values()), directory.merges, 0,
                               unit.now)
     merges.record(unit.connection, unit.brand_id, pairs, before, rule=rule, upload_id=None, now=unit.now)
-    for merged in directory.merges:
-        events.add(unit.connection, unit.brand_id, NewEvent(
-            MERGED, unit.now, f"merge:{rule}:{merged.loser_id}:{unit.now.isoformat()}",
-            subscriber_id=merged.survivor_id, remote_id=merged.remote_id, address=merged.email,
-            raw={"mergedId": merged.loser_id}), unit.now)
+    events.add_all(unit.connection, unit.brand_id, [NewEvent(
+        MERGED, unit.now, f"merge:{rule}:{merged.loser_id}:{unit.now.isoformat()}", subscriber_id=merged.survivor_id,
+        remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id})
+        for merged in directory.merges], unit.now)
