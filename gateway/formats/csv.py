@@ -12,7 +12,7 @@ from gateway.domain.mapping import ColumnPlan, plan_columns
 from gateway.domain.recordblock import RecordBlock, Records
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong
+from gateway.formats.encoding import MAX_CHUNK, MAX_LINE, UNDECODABLE, TooLong
 
 _TOO_LONG = Problem("FIELD_TOO_LONG", f"The row is longer than {MAX_LINE} characters.")
 _UNDECODABLE = Problem("INVALID_CHARACTER", "The row holds bytes that the file's character set does not know.")
@@ -62,13 +62,21 @@ class CsvReader:
         return self._records
 
     def take(self, count: int) -> Records:
-        """The next records, at most ``count``; none at the end. Lines that are a sound row each come as one block."""
+        """The next records, at most ``count``, and fewer when they are long; none at the end.
+
+        Lines that are a sound row each come as one block.
+        """
         lines = self._source.read_ahead(count)
         rows = self._sound_rows(lines)
         if rows:
             return RecordBlock(self.plan, rows, self._source.pass_over(len(rows)))
         self._source.give_back(lines)
-        return list(islice(self._records, count))
+        taken: list[SubscriberRecord] = []
+        for record in islice(self._records, count):
+            taken.append(record)
+            if not self._source.holds_lines():
+                break  # no further than was looked ahead: rows of many lines may be long
+        return taken
 
     def _sound_rows(self, lines: list[str]) -> list[list[str]]:
         """The rows of the lines; none if it takes a closer look to tell what they are."""
@@ -131,12 +139,22 @@ class _Source:
         self._size = 0
 
     def read_ahead(self, count: int) -> list[str]:
-        """Some lines of the rows to come, which then are passed over or given back."""
-        return list(islice(self._lines, count))
+        """Some lines of the rows to come, at most a chunk's, which then are passed over or given back."""
+        ahead, size = [], 0
+        for line in islice(self._lines, count):
+            ahead.append(line)
+            size += len(line)
+            if size > MAX_CHUNK:
+                break
+        return ahead
 
     def give_back(self, lines: list[str]) -> None:
         """The lines were only looked at."""
-        self._lines.back.extend(lines)
+        self._lines.back.extendleft(reversed(lines))
+
+    def holds_lines(self) -> bool:
+        """Whether some of the lines that were given back have not been read again."""
+        return bool(self._lines.back)
 
     def pass_over(self, count: int) -> int:
         """That many lines are done with, each a row; answers the first one's number."""

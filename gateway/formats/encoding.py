@@ -15,6 +15,9 @@ UNDECODABLE = "\udcff"
 MAX_LINE = 1024 * 1024
 """Characters of one NDJSON line or CSV row (PUSH-5)."""
 
+MAX_CHUNK = 2 * MAX_LINE
+"""Characters after which a chunk of records is full, however few they are: memory stays flat with long records, too."""
+
 UTF_16 = "utf-16"
 _CODECS = {"utf-8": "utf-8", "utf8": "utf-8", "us-ascii": "utf-8", "utf-16": UTF_16, "utf-16le": "utf-16-le",
            "utf-16be": "utf-16-be", "iso-8859-1": "iso-8859-1", "latin1": "iso-8859-1", "windows-1252": "cp1252",

@@ -12,17 +12,23 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 def inflate(blocks: Iterable[bytes], limit_bytes: int, remedy: str) -> Iterator[bytes]:
-    """The unpacked bytes in blocks of at most 64 KiB; several gzip members in a row are one body (RFC 1952).
+    """The unpacked bytes in blocks of less than 128 KiB; several gzip members in a row are one body (RFC 1952).
 
+    No block but the last is smaller than 64 KiB, however small the members are: who joins the blocks of a long line
+    would else take square time.
     Raises ``TOO_LARGE`` as soon as more than ``limit_bytes`` come out (``remedy`` ends its message) and
     ``MALFORMED_REQUEST`` for data that is damaged, cut short or not gzip. Memory stays flat.
     """
-    size = 0
+    size, waiting = 0, bytearray()
     for out in _members(blocks):
         size += len(out)
         if size > limit_bytes:
             raise GatewayError("TOO_LARGE", f"The unpacked body is larger than {limit_bytes} bytes. {remedy}")
-        yield out
+        waiting += out
+        if len(waiting) >= BLOCK_BYTES:
+            yield bytes(waiting)
+            waiting.clear()
+    yield bytes(waiting)
 
 
 def unpacked(blocks: Iterable[bytes]) -> Iterator[bytes]:

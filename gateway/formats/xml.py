@@ -29,6 +29,9 @@ _KNOWN = (REMOTE_ID, EMAIL, DO_NOT_EMAIL, "field", *_LISTS)
 _WRAPPERS = ("fields", "interests")
 """Elements that senders put around these; they say nothing."""
 
+_TAGS = len("<></>")
+"""Counts with each part of a record: a million empty ones are a long record, too."""
+
 _NIL = "http://www.w3.org/2001/XMLSchema-instance nil"
 
 
@@ -139,7 +142,7 @@ class _Document:
             self._part = _part(tag, attributes)
             self._part_depth = self._depth
             self._texts = []
-            self._record.size += len(tag) + len(self._part.name or "")
+            self._record.size += 2 * len(tag) + _TAGS + len(self._part.name or "")
             if self._record.size <= MAX_LINE:
                 self._record.parts.append(self._part)
         elif self._part is not None:
@@ -149,6 +152,7 @@ class _Document:
         self._found += 1
         self._record_depth = self._depth
         self._record = Element(self._parser.CurrentLineNumber)
+        self._record.size = sum(map(len, attributes))
         self._record.parts += [Part(name.rpartition(" ")[2], None, text)
                                for name, text in zip(attributes[::2], attributes[1::2], strict=True)
                                if " " not in name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ def build(gateway: Gateway, actor: Actor, upload_id: int, request: UploadRequest
     May be repeated: the file takes the place of the older one. Raises ``UNAVAILABLE`` when there is no room.
     """
     folder = gateway.settings.spool_dir
-    blocks = _ticking(spool.blocks_of(folder, spool_name, gzip=request.gzip, position=[0]), tick)
+    blocks = spool.blocks_of(folder, spool_name, gzip=request.gzip, position=[0], tick=tick)
     failed = _failed(gateway, actor, upload_id)
     return spool.keep_rejects(folder, spool_name, form.write(blocks, request, failed), gzip=request.gzip)
 
@@ -53,9 +53,3 @@ def _failed(gateway: Gateway, actor: Actor, upload_id: int) -> Iterator[tuple[in
             yield row.row_number, Problem(row.code, row.message, row.field)
         if len(rows) < PAGE_ROWS:
             return
-
-
-def _ticking(blocks: Iterable[bytes], tick: Callable[[], None]) -> Iterator[bytes]:
-    for block in blocks:
-        tick()
-        yield block

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
@@ -80,10 +80,16 @@ def _written(folder: Path, name: str) -> Iterator[BinaryIO]:
         raise
 
 
-def blocks_of(folder: Path, name: str, *, gzip: bool, position: list[int]) -> Iterator[bytes]:
-    """The unpacked body; ``position[0]`` follows how many bytes of the file have been read."""
+def blocks_of(folder: Path, name: str, *, gzip: bool, position: list[int],
+              tick: Callable[[], None]) -> Iterator[bytes]:
+    """The unpacked body; ``position[0]`` follows how many bytes of the file have been read.
+
+    ``tick`` is called before each block: a body may go on for long without a record in it.
+    """
     blocks = _read(folder / name, position)
-    yield from inflate(blocks, MAX_INFLATED_BYTES, _REMEDY) if gzip else blocks
+    for block in inflate(blocks, MAX_INFLATED_BYTES, _REMEDY) if gzip else blocks:
+        tick()
+        yield block
 
 
 def open_blocks(folder: Path, name: str) -> Iterator[bytes]:

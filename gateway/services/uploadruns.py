@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from gateway.db.queries import fields, locks
 from gateway.db.queries import uploads as stored
 from gateway.domain import upload as rules
 from gateway.domain.accounts import Actor, system_actor
+from gateway.domain.addresses import printable
 from gateway.domain.recordblock import Records
 from gateway.domain.records import REPLACE_ALL, Counters
 from gateway.domain.upload import UploadRequest
@@ -41,6 +42,7 @@ MAX_ATTEMPTS = 5
 """Claims in a row that stored nothing before the job is given up."""
 
 MAX_NAMED_COLUMNS = 20
+MAX_MESSAGE = 5000
 
 
 class _LostLease(Exception):
@@ -66,6 +68,7 @@ class _Run:
     unread: int = 0  # rows that nobody can say whom they mean
     released: bool = False  # from the brake
     rejects_name: str | None = None
+    pieces: int = 0  # of a dry run
 
 
 def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
@@ -74,8 +77,8 @@ def run_import(gateway: Gateway, brand_id: int, upload_id: int, *,
 
     Does nothing for a job that has ended, is in another worker's hands, or must wait for an older one of the same
     integration (PUSH-64). Raises what a later call may get over (``UNAVAILABLE``, our own faults); the job then waits
-    for it, and is ``failed`` after five claims that stored nothing. A dry run gives the numbers of the real one, up to
-    ``DRY_ROWS`` rows exactly, and writes nothing but the job.
+    for it, and is ``failed`` after five claims that stored nothing. A dry run gives the numbers of the real one, of a
+    file of one piece exactly, and writes nothing but the job.
     """
     run = _claim(gateway, brand_id, upload_id)
     if run is None:
@@ -106,21 +109,34 @@ def _work(run: _Run, stopping: Callable[[], bool]) -> bool:
     with run.gateway.reading(run.actor) as unit:
         known_fields = {folded: field.name for folded, field in
                         fields.of_brand(unit.connection, unit.brand_id).items()}
-    blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip,
-                             position=run.position)
     if run.request.media_type in rules.WHOLE and not run.rows_done:
         _check_end(run, known_fields)
-    stream = _not_empty(run, open_records(blocks, run.request, known_fields))
+    stream = _not_empty(run, open_records(_blocks(run, run.position), run.request, known_fields))
     context = _prepare(run, stream)
     _pass_over(run, context, stream)
-    apply = _try if run.request.options.dry_run else _apply
-    size = DRY_ROWS if run.request.options.dry_run else CHUNK_ROWS
-    while chunk := stream.take(size):
-        apply(run, context, chunk)
+    for _ in _steps(run, context, stream):
         if stopping():
             return False
     _finish(run, context)
     return True
+
+
+def _steps(run: _Run, context: ImportContext, stream: RecordStream) -> Iterator[None]:
+    """Applies what is left, one transaction a step."""
+    if run.request.options.dry_run:
+        while piece := stream.take_piece(DRY_ROWS, CHUNK_ROWS):
+            _try(run, context, piece)
+            yield
+    else:
+        while chunk := stream.take(CHUNK_ROWS):
+            _apply(run, context, chunk)
+            yield
+
+
+def _blocks(run: _Run, position: list[int]) -> Iterator[bytes]:
+    """The unpacked file; the job is not taken for dead while it is read, and a cancelled one stops."""
+    return spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip, position=position,
+                           tick=_keeper(run))
 
 
 def _check_end(run: _Run, known_fields: Mapping[str, str]) -> None:
@@ -128,11 +144,8 @@ def _check_end(run: _Run, known_fields: Mapping[str, str]) -> None:
 
     Raises what its reader raises; the job is then rejected.
     """
-    keep = _keeper(run)
-    blocks = spool.blocks_of(run.gateway.settings.spool_dir, run.spool_name, gzip=run.request.gzip, position=[0])
-    for at, _record in enumerate(open_records(blocks, run.request, known_fields).records):
-        if at % CHUNK_ROWS == 0:
-            keep()
+    for _ in open_records(_blocks(run, [0]), run.request, known_fields).records:
+        pass
 
 
 def _keeper(run: _Run) -> Callable[[], None]:
@@ -165,7 +178,7 @@ def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
             run.counters.warnings["FIELD_UNKNOWN"] = len(stream.unmapped)
             names = ", ".join(f"'{name[:100]}'" for name in stream.unmapped[:MAX_NAMED_COLUMNS])
             message = f"There is no field for these columns, so their values are not stored: {names}."
-            _record(run, unit, counters=asdict(run.counters), message=printable(message))
+            _record(run, unit, counters=asdict(run.counters), message=printable(message, MAX_MESSAGE))
         return imports.prepare(unit, run.request.options, run.upload_id)
 
 
@@ -178,7 +191,7 @@ def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
             run.unread += _count_unread(chunk)
             with run.gateway.reading(run.actor) as unit:
                 imports.recognise(unit, context, chunk)
-        keep()  # or a long file is taken away before its first new row
+        keep()  # to know them all may take longer than to read them
 
 
 def _apply(run: _Run, context: ImportContext, chunk: Records) -> None:
@@ -194,31 +207,31 @@ def _apply(run: _Run, context: ImportContext, chunk: Records) -> None:
         run.unread += _count_unread(chunk)
 
 
-def _try(run: _Run, context: ImportContext, chunk: Records) -> None:
-    """A dry run's chunk, which is larger: applied as a real run would, counted, and taken back as a whole."""
-    counters, wrong = Counters(**asdict(run.counters)), []
+def _try(run: _Run, context: ImportContext, piece: list[Records]) -> None:
+    """Some chunks of a dry run: applied as a real run would, counted, and taken back as a whole."""
+    counters, wrong, rows_done = Counters(**asdict(run.counters)), [], run.rows_done
     real = replace(context, options=replace(context.options, dry_run=False))
     with run.gateway.unit(run.actor) as unit:
         _hold(run, unit)
         with undone_if(unit, True):
-            for at in range(0, len(chunk), CHUNK_ROWS):
-                outcomes = imports.apply_chunk(unit, real, chunk[at:at + CHUNK_ROWS], run.rows_done + at)
+            for chunk in piece:
+                outcomes = imports.apply_chunk(unit, real, chunk, rows_done)
+                rows_done += len(chunk)
                 wrong += [outcome for outcome in outcomes if outcome.problem is not None]
                 for outcome in outcomes:
                     counters.add(outcome)
         imports.log_outcomes(unit, context, wrong)
-        _record(run, unit, counters=asdict(counters), rows_done=run.rows_done + len(chunk),
-                bytes_done=run.position[0], attempts=0)
-    run.counters, run.rows_done = counters, run.rows_done + len(chunk)
-    run.unread += _count_unread(chunk)
+        _record(run, unit, counters=asdict(counters), rows_done=rows_done, bytes_done=run.position[0], attempts=0)
+    run.counters, run.rows_done, run.pieces = counters, rows_done, run.pieces + 1
+    run.unread += sum(map(_count_unread, piece))
 
 
 def _forecast(run: _Run, context: ImportContext) -> str | None:
     """What the end of a dry run says besides its numbers."""
     said = []
-    if run.rows_done > DRY_ROWS:
-        said.append(f"The file was tried in pieces of {DRY_ROWS} rows: a new person who comes again in another piece "
-                    "is counted as created once more.")
+    if run.pieces > 1 or run.rows_done > DRY_ROWS:
+        said.append(f"The file was tried in pieces of at most {DRY_ROWS} rows: a new person who comes again in "
+                    "another piece is counted as created once more.")
     if context.options.mode == REPLACE_ALL and not run.unread:
         real = replace(context, options=replace(context.options, dry_run=False))
         with run.gateway.unit(run.actor) as unit, undone_if(unit, True):
@@ -265,7 +278,7 @@ def _claim(gateway: Gateway, brand_id: int, upload_id: int) -> _Run | None:
     request = rules.request_of(row.options, row.label, row.media_type, row.encoding)
     return _Run(gateway, actor, upload_id, row.integration_id, owner, request, Counters(**row.counters),
                 row.rows_done, row.spool_name, row.attempts, row.started_at,
-                released="released" in row.options)
+                released="released" in row.options, pieces=min(row.rows_done, 1))
 
 
 def _ring_when_free(unit: Unit, upload_id: int) -> None:
@@ -325,7 +338,7 @@ def _refuse(run: _Run, error: GatewayError) -> None:
     else:
         step = rules.REJECT if run.rows_done == 0 else rules.GIVE_UP
     try:
-        _end(run, step, message=printable(f"{error.code}: {error.message}"))
+        _end(run, step, message=printable(f"{error.code}: {error.message}", MAX_MESSAGE))
     except _LostLease:
         event(log, "import taken away", brand=run.actor.brand_id, upload=run.upload_id)
 
@@ -338,8 +351,3 @@ def _release(run: _Run, **values: Any) -> None:
                           {"lease_owner": None, "lease_until": None, **values})
     except GatewayError as error:
         event(log, "import not released", level=logging.WARNING, upload=run.upload_id, code=error.code)
-
-
-def printable(text: str) -> str:
-    """The text without what no database can keep; it may quote a header that says anything (PUSH-6)."""
-    return "".join(char if char.isprintable() else "?" for char in text)

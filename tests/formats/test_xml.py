@@ -54,7 +54,8 @@ def test_nil_clears_and_attributes_name_people():
     ('<field name="City">x</field><field name="City">y</field>', "INVALID_VALUE"),
     ("<email><b>x</b></email>", "INVALID_VALUE"), ("<RemoteID>1</RemoteID>", "FIELD_UNKNOWN"),
     ("<doNotEmail>perhaps</doNotEmail>", "INVALID_VALUE"), ("<email>a\x0bb</email>", "INVALID_CHARACTER"),
-    (f"<email>{'x' * MAX_LINE}</email>", "FIELD_TOO_LONG"), ("<field/>" * (MAX_LINE // 4), "FIELD_TOO_LONG")])
+    (f"<email>{'x' * MAX_LINE}</email>", "FIELD_TOO_LONG"), ("<field/>" * (MAX_LINE // 4), "FIELD_TOO_LONG"),
+    ("<a/>" * (MAX_LINE // 4), "FIELD_TOO_LONG")])
 def test_bad_record_fails_alone(inside, code):
     """PUSH-10, PUSH-11, PUSH-5, PUSH-6: the neighbours are read."""
     found = records(f"<a><subscriber><email>a@b.org</email></subscriber><subscriber>{inside}</subscriber>"

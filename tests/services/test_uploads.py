@@ -241,6 +241,26 @@ def test_passing_over_a_long_file_keeps_the_lease(world, monkeypatch):
     assert seen == [[]] * 8
 
 
+@pytest.mark.parametrize(("media_type", "text"), [
+    (rules.CSV, "email\n%sa@example.org\n"), (NDJSON, '%s{"email": "a@example.org"}'),
+    (rules.JSON, '[%s{"email": "a@example.org"}]'),
+    (rules.XML, "<s>%s<subscriber><email>a@example.org</email></subscriber></s>")])
+def test_a_long_stretch_without_records_keeps_the_lease(world, monkeypatch, media_type, text):
+    """PUSH-63: blank for gigabytes, a body is still read by one worker, which hears of a cancellation."""
+    read, seen = spool._read, []
+
+    def slowly(*args):
+        for block in read(*args):
+            world.clock.advance(seconds=14)
+            seen.append(uploads.due(world.gateway))
+            yield block
+
+    monkeypatch.setattr(spool, "_read", slowly)
+    view = accept(world, text % ("\n" * 300_000), media_type=media_type)
+    assert run(world, view).state == "finished"
+    assert len(seen) >= 5 and not any(seen)
+
+
 def test_worker_that_lost_its_lease_changes_nothing(world, monkeypatch):
     """PUSH-63: it slept, another worker took the job over; the late one's chunk is undone as a whole."""
     monkeypatch.setattr(uploadruns, "CHUNK_ROWS", 1)

@@ -25,17 +25,19 @@ def test_body_is_kept_as_it_came(tmp_path):
     kept = spool.receive(folder, [data[:7], data[7:]])
     assert (kept.size_bytes, kept.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     assert (folder / kept.name).read_bytes() == data
-    position = [0]
-    assert b"".join(spool.blocks_of(folder, kept.name, gzip=False, position=position)) == data
-    assert position == [len(data)]
+    position, ticks = [0], []
+    assert b"".join(spool.blocks_of(folder, kept.name, gzip=False, position=position,
+                                     tick=lambda: ticks.append(position[0]))) == data
+    assert position == [len(data)] == ticks[-1:]
 
 
 def test_packed_body_stays_packed(tmp_path):
     """PUSH-58, PUSH-4: unpacked on the way in only to look; the worker unpacks it again."""
-    packed = gzip.compress(b"email\na@example.org\n")
+    text = b"email\na@example.org\n"
+    packed = gzip.compress(text)
     kept = spool.receive(tmp_path, [packed], gzip=True)
     assert kept.size_bytes == len(packed)
-    assert b"".join(spool.blocks_of(tmp_path, kept.name, gzip=True, position=[0])) == b"email\na@example.org\n"
+    assert b"".join(spool.blocks_of(tmp_path, kept.name, gzip=True, position=[0], tick=lambda: None)) == text
 
 
 @pytest.mark.parametrize(("blocks", "packed", "error"), [
