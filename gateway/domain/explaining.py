@@ -13,7 +13,7 @@ from gateway.domain.people import Document
 
 _MODES = {
     words.REMOTE_ID: "known by the remote ID of each integration; the address may repeat and change",
-    words.EMAIL_ONLY: "known by the address alone, for no remote ID ever came",
+    words.EMAIL_ONLY: "known by the address alone, for it has no remote ID",
     words.IMIS_ID: "known by the iMIS ID alone; the address may repeat and change",
     words.ONE_TO_MANY: "the one main record of its address; remote keys are links to it",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from gateway.domain.batch import Batch
@@ -64,6 +64,23 @@ def mark_replacements(outcomes: Sequence[Outcome]) -> list[Outcome]:
     return [replace(outcome, warnings=(*outcome.warnings, REPLACEMENT))
             if outcome.email in both and (outcome.status, outcome.rule) in _OF_REPLACEMENTS else outcome
             for outcome in outcomes]
+
+
+def with_old_mains(outcomes: Sequence[Outcome]) -> Iterator[Outcome]:
+    """The outcomes to be logged: before each move of a link, what it did to the record that it left (ID-25, ID-78).
+
+    The new address is not told there: it was never one of that record's (ID-35).
+    """
+    for outcome in outcomes:
+        if outcome.rule == "ID-25" and "subscriber" in outcome.changes:
+            old_id = outcome.changes["subscriber"][0]
+            assert old_id is not None
+            told: Changes = {"remoteId": (outcome.remote_id, None), "subscriber": outcome.changes["subscriber"]}
+            if "orphaned" in outcome.changes:
+                told["orphan"] = ("false", "true")
+            yield replace(outcome, status=UPDATED, subscriber_id=int(old_id), email=outcome.changes["email"][0],
+                          warnings=(), changes=told)
+        yield outcome
 
 
 def _keys_by_email(outcomes: Iterable[Outcome]) -> dict[str, set[str | None]]:

@@ -57,7 +57,7 @@ class Membership:
 
 @dataclass(slots=True)
 class Person:
-    """One subscriber. ``keyless``: never had a remote key; its address is its identity (ID-12).
+    """One subscriber. ``keyless``: has no remote key, nor an ended one; its address is its identity (ID-12).
 
     ``is_main``: the one record of its address (ID-4). ``has_moved``: its address changed since it was loaded.
     """

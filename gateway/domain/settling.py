@@ -99,6 +99,8 @@ def _move_link(batch: Batch, who: Identity, resolution: Resolution, changes: Cha
     if "orphan" in left:
         changes["orphaned"] = (None, str(old.subscriber_id))
     _forget(batch, old)
+    if not old.keys and not any(other.keyless for other in directory.living_at(old.email or "")):
+        old.keyless = True  # whom no remote key can name any more is known by the address (ID-2, ID-12)
     batch.touch(old)
     batch.seen.add(new.subscriber_id)
     return new, status
@@ -115,14 +117,16 @@ def _heir(batch: Batch, email: str, old: Person) -> Person:
 
 
 def _carry(batch: Batch, old: Person, new: Person) -> None:
-    """The sender's values and memberships go where its remote key goes; what is there already stays."""
+    """The sender's values and memberships go where its remote key goes; what is there already stays, and so does what
+    either of them has left (ID-39)."""
     source_id = batch.value_source_id
     document = old.documents.get(source_id)
     if document is not None and source_id not in new.documents:
         new.documents[source_id] = Document(document.text, document.changed, document.changed_at, is_new=True)
     inside = {(row.interest_id, row.channel) for row in new.memberships if row.until is None}
+    left = old.left | new.left
     for row in old.memberships:
-        if row.until is None and (row.interest_id, row.channel) not in inside and row.interest_id not in new.left:
+        if row.until is None and (row.interest_id, row.channel) not in inside and row.interest_id not in left:
             new.memberships.append(Membership(row.interest_id, row.channel, batch.now, begins_at=row.begins_at,
                                               ends_at=row.ends_at, detail=row.detail))
 

@@ -29,7 +29,7 @@ from gateway.domain.applying import apply_record
 from gateway.domain.batch import note, read_identity
 from gateway.domain.brake import brake_of
 from gateway.domain.events import MERGED, NewEvent
-from gateway.domain.links import mark_replacements
+from gateway.domain.links import mark_replacements, with_old_mains
 from gateway.domain.merge import NATIVE
 from gateway.domain.people import Directory
 from gateway.domain.recordblock import Records
@@ -134,7 +134,7 @@ def apply_counted(unit: Unit, context: ImportContext, records: Records, first_in
 def recognise(unit: Unit, context: ImportContext, records: Records) -> None:
     """Adds the people whom these records name to ``context.seen``; changes nothing. For resuming a ReplaceAll."""
     refresh(unit, context)
-    read = [read_identity(record, context.reading) for record in records]
+    read = _read(unit, context, records)
     batch = batch_of(unit, context, records, picture(unit, context, records, read))
     for record, who in zip(records, read, strict=True):
         note(batch, record, who)
@@ -168,10 +168,13 @@ def finish(unit: Unit, context: ImportContext, *, released: bool = False,
 
 
 def _not_named(unit: Unit, context: ImportContext, members: Sequence[tuple[int, int]]) -> list[int]:
-    """Those memberships whose people the upload did not name, neither themselves nor as a record merged into them."""
+    """Those memberships whose people the upload did not name: neither themselves, nor as a record merged into them, nor
+    by a link that another upload gave them since."""
     left = {subscriber_id: row_id for row_id, subscriber_id in members if subscriber_id not in context.seen}
-    merged = identities.merged_into(unit.connection, unit.brand_id, left.keys())
-    named = {survivor_id for loser_id, survivor_id in merged if loser_id in context.seen}
+    went = identities.merged_into(unit.connection, unit.brand_id, left.keys())
+    if context.one_to_many:
+        went += identities.link_moves(unit.connection, unit.brand_id, left.keys(), context.upload_id)
+    named = {new_id for old_id, new_id in went if old_id in context.seen}
     return [row_id for row_id, subscriber_id in members if subscriber_id in left.keys() - named]
 
 
@@ -220,7 +223,7 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
     names_interests = bool(context.options.interests) or any(
         r.whole or r.deleted or r.withdrawn or r.add_interests or r.remove_interests or r.listed is not None
         for r in records)
-    read = erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
+    read = _read(unit, context, records)
     directory = picture(unit, context, records, read, with_memberships=names_interests)
     batch = batch_of(unit, context, records, directory)
     outcomes = [apply_record(batch, index, record, who)
@@ -233,6 +236,11 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
         if isinstance(who, Identity) and who.spelled is not None:
             corrections.write_back(unit, context, who, outcome)
     return outcomes
+
+
+def _read(unit: Unit, context: ImportContext, records: Records) -> list[Identity | Problem]:
+    """Whom each record names, or why nobody; whoever was erased stays so (ID-35)."""
+    return erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
 
 
 def _write(unit: Unit, context: ImportContext, directory: Directory) -> None:
@@ -259,4 +267,4 @@ def _record(unit: Unit, context: ImportContext, done: Done, others: Sequence[Out
     others = [replace(outcome, remote_id=None, email=None) if outcome.status == words.SUPPRESSED else outcome
               for outcome in others]  # nothing of who was erased is stored again (ID-35)
     decisions.record(unit.connection, unit.brand_id, upload_id=context.upload_id, actor=unit.actor.label,
-                     door=unit.actor.door, now=unit.now, outcomes=others)
+                     door=unit.actor.door, now=unit.now, outcomes=with_old_mains(others))

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from gateway.db.models import metadata
 from gateway.domain.accounts import ADMIN
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
-from gateway.services import erasure, imports, subscribers, suppression
+from gateway.services import erasure, imports, optout, subscribers, suppression
 from tests.support.world import World
 
 
@@ -165,6 +165,56 @@ class TestOneToMany:
         assert codes(new) == ["INTEREST_OPTED_OUT"] and member_of(look(mains, new.subscriber_id)) == []
         assert codes(one(mains, rec("17", "lee@example.org", "News"))) == ["INTEREST_OPTED_OUT"]
 
+    def test_an_interest_left_is_not_brought_to_another_main(self, mains):
+        """ID-25, ID-39: the membership stays behind, for the person left it."""
+        old = one(mains, rec("17", "ann@example.org", "News", "Events"))
+        new = one(mains, rec("18", "lee@example.org"))
+        with mains.unit() as unit:
+            optout.opt_out(unit, ["News"], [StatusEntry(Identifier(subscriber_id=old.subscriber_id))])
+        assert told(one(mains, rec("17", "lee@example.org"))) == ("adopted", "ID-25", new.subscriber_id)
+        assert member_of(look(mains, new.subscriber_id)) == ["Events"]
+
+    def test_a_main_without_any_remote_id_is_known_by_its_address(self, mains):
+        """ID-25, ID-12, ID-P6: also when the brand is switched back; a new remote ID adopts and revives it."""
+        old = one(mains, rec("17", "ann@example.org"))
+        one(mains, rec("18", "lee@example.org"))
+        one(mains, rec("17", "lee@example.org"))
+        assert look(mains, old.subscriber_id).orphan
+        set_brand(mains)
+        assert told(one(mains, rec("99", "ann@example.org"))) == ("adopted", "ID-12", old.subscriber_id)
+        assert not look(mains, old.subscriber_id).orphan
+
+    def test_both_mains_tell_of_a_link_that_moved(self, mains):
+        """ID-78, ID-25: in the order in which it was; the old one does not tell the new address."""
+        old = one(mains, rec("17", "ann@example.org"))
+        new = one(mains, rec("18", "lee@example.org"))
+        one(mains, rec("17", "lee@example.org"))
+        at_old, at_new = table(mains, "decision", rule="ID-25")
+        assert (at_old["subscriber_id"], at_old["status"], at_old["email"], at_old["remote_id"]) == (
+            old.subscriber_id, "updated", "ann@example.org", "17")
+        assert json.loads(at_old["changes"]) == {
+            "remoteId": ["17", None], "subscriber": [str(old.subscriber_id), str(new.subscriber_id)],
+            "orphan": ["false", "true"]}
+        assert (at_new["subscriber_id"], at_new["status"]) == (new.subscriber_id, "adopted")
+        with mains.unit(mains.actor("ams", role=ADMIN)) as unit:
+            erasure.erase(unit, Identifier(remote_id="17"), confirmed=True)
+        assert {(row["remote_id"], row["changes"]) for row in table(mains, "decision", rule="ID-25")} == {(None, None)}
+
+    @pytest.mark.parametrize("moved", [True, False])
+    def test_a_replace_all_whose_link_moves_between_its_chunks(self, mains, moved):
+        """PUSH-55, ID-25, ID-31: as if one came after the other: the remote ID was named, whoever has it at the end."""
+        one(mains, rec("17", "ann@example.org"), interests=("News",))
+        lee = one(mains, rec("18", "lee@example.org"), interests=("News",))
+        options = ImportOptions(mode="ReplaceAll", interests=("News",))
+        with mains.unit(mains.actor("ams")) as unit:
+            context = imports.prepare(unit, options, imports.open_upload(unit, options))
+            imports.apply_chunk(unit, context, [rec("17", "ann@example.org")], 0)
+        if moved:
+            one(mains, rec("17", "lee@example.org"))
+        with mains.unit(mains.actor("ams")) as unit:
+            assert imports.finish(unit, context) == (0 if moved else 1)
+        assert (member_of(look(mains, lee.subscriber_id)) == ["News"]) == moved
+
     def test_mains_swap_addresses_in_one_batch(self, mains):
         """ID-27, ID-31: as if each came alone, though the unique key of mains sees only the end."""
         ann, lee = push(mains, rec("1", "ann@example.org"), rec("2", "lee@example.org"))
@@ -279,6 +329,22 @@ def test_who_was_erased_is_not_stored_again(world):
                for row in table(world, "decision", status="suppressed"))
     assert one(world, rec("17", "cy@example.org"), by="crm").status == "created"
     assert one(world, rec("17", "ann@example.org"), brand_id=2).status == "created"
+
+
+def test_a_resumed_replace_all_keeps_whom_a_row_of_the_erased_may_mean(world):
+    """ID-35, ID-P2: whether a worker went on or another one took over, the same people are named."""
+    one(world, rec("17", "fam@example.org"))
+    one(world, rec("18", "fam@example.org"), interests=("News",))
+    with world.unit(world.actor("ams", role=ADMIN)) as unit:
+        erasure.erase(unit, Identifier(remote_id="17"), confirmed=True)
+    options, rows = ImportOptions(mode="ReplaceAll", interests=("News",)), [rec("17", "fam@example.org")]
+    with world.unit(world.actor("ams")) as unit:
+        first = imports.prepare(unit, options, imports.open_upload(unit, options))
+        (outcome,) = imports.apply_chunk(unit, first, rows, 0)
+        assert outcome.status == "suppressed"
+        second = imports.prepare(unit, options, first.upload_id)
+        imports.recognise(unit, second, rows)
+        assert imports.finish(unit, first) == imports.finish(unit, second) == 0
 
 
 def test_the_brand_has_its_own_order_of_sources(world):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Sequence
 
 import sqlalchemy as sa
@@ -9,6 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
+from gateway.db.models.imports import decision, upload
 from gateway.db.models.subscribers import (
     address_status,
     interest_opt_out,
@@ -89,6 +91,20 @@ def merged_into(connection: Connection, brand_id: int, survivor_ids: Collection[
     return [(loser_id, survivor_id) for loser_id, survivor_id in connection.execute(
         sa.select(t.id, t.merged_into).where(t.brand_id == brand_id, t.merged_into.is_not(None),
                                              among(connection, t.merged_into, list(survivor_ids))))]
+
+
+def link_moves(connection: Connection, brand_id: int, new_ids: Collection[int],
+               upload_id: int) -> list[tuple[int, int]]:
+    """(old, new) ids of people between whom a link moved since the upload began, where the new one is one of these
+    (ID-25)."""
+    if not new_ids:
+        return []
+    t, began = decision.c, sa.select(upload.c.queued_at).where(upload.c.id == upload_id).scalar_subquery()
+    moves = connection.scalars(
+        sa.select(t.changes).where(t.brand_id == brand_id, among(connection, t.subscriber_id, list(new_ids)),
+                                   t.rule == "ID-25", t.changes.is_not(None), t.recorded_at >= began))
+    pairs = [json.loads(changes)["subscriber"] for changes in moves]
+    return [(int(old_id), int(new_id)) for old_id, new_id in pairs if int(new_id) in new_ids]
 
 
 def address_facts(connection: Connection, brand_id: int, emails: Collection[str]) -> dict[str, AddressFacts]:
