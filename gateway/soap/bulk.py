@@ -88,9 +88,10 @@ def taken_apart(entry: Any, data: str) -> tuple[Given, list[Any]]:
 
 
 def columns(names: Sequence[str]) -> ColumnPlan:
-    """What the columns are; a name that means nothing else is a field's, known or not."""
+    """What the columns are; a name that means nothing else is a field's, known or not. One without a name is left out.
+    """
     try:
-        return plan_columns(names, {fold(name): name.strip() for name in names})
+        return plan_columns(names, {fold(name): name.strip() for name in names if fold(name)})
     except GatewayError as error:
         raise faults.in_our_words(error) from None
 

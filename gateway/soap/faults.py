@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from gateway.errors import GatewayError
 
-MEMBERS = {"columns": "column", "interests": "interest"}
-"""Lists as the services and the PUSH doors call them, and as the contract calls one item of them (SOAP-25)."""
+MEMBERS = {"columns": "column", "interests": "interest", "mailing": "mailingId", "instance": "instanceId"}
+"""Members as the services and the PUSH doors call them, and as the contract does: a list by its item (SOAP-25)."""
 
 
 def in_our_words(error: GatewayError) -> GatewayError:
@@ -21,7 +21,7 @@ def in_our_words(error: GatewayError) -> GatewayError:
 
 def told(message: str) -> str:
     """A service's sentence without the parameter of a URL."""
-    return message.replace("columns=", "column")
+    return message.replace("with columns=", "in column").replace("columns=", "column")
 
 
 def not_authenticated() -> GatewayError:

@@ -45,7 +45,7 @@ def test_a_mailing(peopled):
     for wrong in ({"mailingId": "999"}, {"instanceId": "x"}, {"mailingId": mailing.mailingId, "brand": 2}):
         with pytest.raises(Refused) as refused:
             peopled.call("ExplainSubscriber", identifier={"remoteId": "K-1"}, **wrong)
-        assert refused.value.code == "NOT_FOUND"
+        assert (refused.value.code, refused.value.field) == ("NOT_FOUND", next(iter(wrong)))
 
 
 def test_who_and_whose(door):

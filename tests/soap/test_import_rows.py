@@ -39,6 +39,12 @@ def test_an_unknown_column_is_a_warning(door):
     assert [each.code for each in answer.result[0].warning] == ["FIELD_UNKNOWN"]
 
 
+def test_a_column_without_a_name_is_left_out(door):
+    """PUSH-61: on purpose, and so without a warning."""
+    answer = door.call("ImportRows", mode="Add", column=["email", "", " - "], row=rows(("ann@example.org", "a", "b")))
+    assert (answer.result[0].status, answer.result[0].warning) == ("created", [])
+
+
 @pytest.mark.parametrize(("columns", "code"), [
     (["FirstName"], "INVALID_REQUEST"), (["email", "E-Mail"], "INVALID_REQUEST"),
     (["email", "a", "A"], "INVALID_REQUEST"), (["email", *map(str, range(201))], "LIMIT_EXCEEDED")])
