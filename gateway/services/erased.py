@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gateway.db.queries import suppression
 from gateway.db.unit import Unit
@@ -11,6 +11,15 @@ from gateway.domain.resolution import Identity
 from gateway.services.erasure import hashes_of
 
 SUPPRESSED = Problem("SUPPRESSED", "The person asked to be erased; the record is not stored.")
+
+
+def erased_addresses(unit: Unit, emails: Collection[str]) -> frozenset[str]:
+    """Those of the normalised addresses whose person was erased; one look where nobody ever was."""
+    if not emails or suppression.is_empty(unit.connection, unit.brand_id):
+        return frozenset()
+    hashes = hashes_of(unit, set(emails), set()).emails
+    hit = suppression.suppressed(unit.connection, unit.brand_id, set(hashes.values()))
+    return frozenset(email for email, digest in hashes.items() if digest in hit)
 
 
 def withheld(unit: Unit, integration_id: int, read: Sequence[Identity | Problem]) -> list[Identity | Problem]:

@@ -17,10 +17,11 @@ from gateway.domain import records as words
 from gateway.domain.addresses import printable
 from gateway.domain.events import RESUBSCRIBED, UNSUBSCRIBED, NewEvent
 from gateway.domain.people import Person
-from gateway.domain.records import BatchReport, Outcome, Problem, StatusEntry
+from gateway.domain.records import BatchReport, Identifier, Outcome, Problem, StatusEntry
 from gateway.domain.suppression import ADMIN, API, COMPLAINT, MAX_REASON, ORIGINS, ORPHAN, REMOTE_FLAG, AddressFacts
 from gateway.domain.writeback import BAD_EMAIL, RESUBSCRIBE, UNSUBSCRIBE
 from gateway.services import writebacks
+from gateway.services.erased import SUPPRESSED, erased_addresses
 from gateway.services.named import (
     Book,
     Meant,
@@ -53,7 +54,8 @@ _Act = Callable[[Unit, StatusEntry, Meant, Book], _Done | Problem]
 def unsubscribe(unit: Unit, entries: Sequence[StatusEntry]) -> BatchReport:
     """Opts out each address named, and every record that has it (ID-50); an address needs no record for it.
 
-    An outcome each, in the order sent: ``updated``, ``unchanged`` or ``failed``. Idempotent. Raises
+    An outcome each, in the order sent: ``updated``, ``unchanged``, ``failed``, or ``suppressed`` for an address that
+    was erased and that nobody has: it gets no mail anyhow and is not written down again (ID-35). Idempotent. Raises
     ``NOT_ALLOWED``, ``TOO_MANY_RECORDS``.
     """
     return _run(unit, entries, "ID-50", _unsubscribe_one)
@@ -103,9 +105,13 @@ def set_bounced(unit: Unit, *, email: str, code: str, bounce_class: str, event_i
 def _run(unit: Unit, entries: Sequence[StatusEntry], rule: str, act: _Act) -> BatchReport:
     require_batch(unit, len(entries))
     read, book = open_entries(unit, entries)
+    erased = erased_addresses(unit, {who.email for who in read if isinstance(who, Identifier) and who.email})
     outcomes = []
     for index, (entry, who) in enumerate(zip(entries, read, strict=True)):
         meant = who if isinstance(who, Problem) else find_meant(who, book, only_known=rule == "ID-51")
+        if isinstance(meant, Meant) and meant.email in erased and not people_of(book, meant):
+            outcomes.append(Outcome(index, words.SUPPRESSED, "ID-35", problem=SUPPRESSED))
+            continue
         answer = meant if isinstance(meant, Problem) else act(unit, entry, meant, book)
         outcomes.append(_outcome(index, entry, rule, meant, answer))
     return report_of(unit, outcomes)

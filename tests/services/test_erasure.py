@@ -154,6 +154,18 @@ def test_whoever_comes_back_is_not_stored(house, ada):
     assert traces(house, SECRETS) == []
 
 
+def test_an_unsubscribe_does_not_write_the_address_down_again(house, ada):
+    """ID-35, ID-50: nobody mails an erased address; asking for no mail once more leaves no trace, elsewhere it does."""
+    erase(house, email=ADA, close=True)
+    with house.unit() as unit:
+        report = acts.unsubscribe(unit, [StatusEntry(Identifier(email=ADA.upper())), StatusEntry(Identifier(email=OLD)),
+                                         StatusEntry(Identifier(email="cy@example.org"))])
+    assert [(o.status, o.rule) for o in report.outcomes] == [
+        ("suppressed", "ID-35"), ("suppressed", "ID-35"), ("updated", "ID-50")]
+    assert (report.counters.suppressed, report.counters.updated) == (2, 1)
+    assert traces(house, SECRETS) == []
+
+
 def test_files_of_failed_rows_go_with_the_person(house, tmp_path):
     """PUSH-33: a file in which the person stands is removed whole; other files stay."""
     push(house, SubscriberRecord("K-1", ADA))
