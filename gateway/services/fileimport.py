@@ -33,8 +33,9 @@ def import_file(gateway: Gateway, actor: Actor, path: Path, options: ImportOptio
     """Imports a file, plain or ``.gz``, of the format that its name tells, and answers the job once it has ended.
 
     ``of_format``: charset, delimiter, columns, quoted, mapping of :class:`UploadRequest`. The work is done in this
-    process, unless a running worker is quicker; ``progress(done, total)`` is called with bytes. A kill leaves the job
-    to the worker. Raises ``INVALID_VALUE`` for another kind of file, and what :func:`uploads.accept` raises.
+    process, unless a running worker is quicker, and so is that of older jobs of the integration; ``progress(done,
+    total)`` is called with bytes. A kill leaves the job to the worker. Raises ``INVALID_VALUE`` for another kind of
+    file, and what :func:`uploads.accept` raises.
     """
     gzip = path.suffix == ".gz"
     media_type = _KINDS.get((path.with_suffix("") if gzip else path).suffix.lower())
@@ -83,10 +84,12 @@ def _work(gateway: Gateway, actor: Actor, job: JobView, progress: Callable[[int,
     def work() -> None:
         while not ended.is_set():
             try:
-                run_import(gateway, actor.brand_id, job.upload_id)
+                with gateway.reading(actor) as unit:
+                    first = uploads.first_in_line(unit, job.upload_id)  # its worker may be gone for good
+                run_import(gateway, actor.brand_id, first)
             except Exception as error:  # the boundary of the thread: the job is tried again, and fails after five times
                 event(log, "import is tried again", level=logging.WARNING, error=type(error).__name__)
-            ended.wait(LOOK_EVERY_S)  # it may wait behind an older import, or be in another worker's hands
+            ended.wait(LOOK_EVERY_S)  # it, or an older one, may be in another worker's hands
 
     thread = threading.Thread(target=work, name="import", daemon=True)
     thread.start()

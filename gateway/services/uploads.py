@@ -24,8 +24,8 @@ from gateway.services.gateway import Gateway, Unit
 from gateway.services.paging import close_page, open_window
 from gateway.services.uploadruns import run_import
 
-__all__ = ["accept", "cancel", "check", "due", "errors", "find", "get", "rejects", "release", "resume", "run_import",
-           "tidy"]
+__all__ = ["accept", "cancel", "check", "due", "errors", "find", "first_in_line", "get", "rejects", "release", "resume",
+           "run_import", "tidy"]
 
 log = logging.getLogger("gateway.imports")
 
@@ -91,6 +91,12 @@ def accept(unit: Unit, spooled: Spooled, request: UploadRequest, *, replay: bool
 def get(unit: Unit, upload_id: int) -> JobView:
     """The job. Raises ``NOT_FOUND``."""
     return _view(_row(unit, upload_id))
+
+
+def first_in_line(unit: Unit, upload_id: int) -> int:
+    """The job that has to end first so that this one can (PUSH-64): often itself. Raises ``NOT_FOUND``."""
+    row = _row(unit, upload_id)
+    return stored.next_open(unit.connection, unit.brand_id, row.integration_id) or upload_id
 
 
 def find(unit: Unit, wanted: JobFilter, request: PageRequest) -> Page[JobView]:

@@ -8,6 +8,10 @@ import sqlite3
 
 import pytest
 
+from gateway.domain.accounts import SCOPES, Actor
+from gateway.domain.records import ImportOptions
+from gateway.domain.upload import UploadRequest
+from gateway.services import spool, uploads
 from tests.support.installation import Installation
 
 ROWS = "Member ID,E-Mail,FirstName\n17,ann@example.org,Ann\n18,BO@example.org ,Bo\n,cy@example.org,Cy\n19,nonsense,Di\n"
@@ -73,6 +77,19 @@ def test_a_held_job_is_released(place):
     assert "held" in place.ask("import", "--brand", "9999", "--resume", held["jobId"], code=1)["error"]["message"]
     assert place.ask("import", "--brand", "9999", "--release", held["jobId"])["state"] == "finished"
     assert place.run("import", "--brand", "9999", code=2).stderr
+
+
+def test_an_older_job_without_worker_is_done_first(place):
+    """PUSH-64: no server runs, and a job of the same integration waits since another day: the import does not hang."""
+    with place.services() as gateway:
+        actor = Actor(9999, "operator", "cli", frozenset(SCOPES), 1, "api")
+        kept = spool.receive(gateway.settings.spool_dir, [b"email,City\nann@example.org,Old\n"])
+        with gateway.unit(actor) as unit:
+            old = uploads.accept(unit, kept, UploadRequest(ImportOptions()))
+    (place.folder / "new.csv").write_text("email,City\nann@example.org,New\n")
+    assert place.ask("import", "--brand", "9999", "new.csv")["updated"] == 1
+    with place.services() as gateway, gateway.reading(actor) as unit:
+        assert uploads.get(unit, old.upload_id).state == "finished"
 
 
 def test_a_sync_is_previewed_and_run(place):
