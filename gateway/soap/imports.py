@@ -115,7 +115,7 @@ def upload_request(request: Any) -> UploadRequest:
     if strange:
         raise GatewayError("INVALID_REQUEST", f"Data of format {request.format} has no {strange[0]}; leave it out.",
                            field=strange[0])
-    if request.column:
+    if request.column and request.mapping is None:
         plan_columns(request.column, {})
     try:
         codec_name(request.charset)

@@ -119,7 +119,8 @@ def test_every_answer_type_ends_with_extra(document):
 
 
 def test_member_rules(document):
-    """SOAP-21..30: nil only where it clears, counts are xs:int, no float, enumerations in requests only."""
+    """SOAP-21..30: nil only where it clears, counts are xs:int, no float, enumerations in requests only (SOAP-26,
+    SOAP-27)."""
     types = types_of(document)
     closed: dict[str, set[str]] = {}
     for type_name, node in types.items():
