@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,64 +20,98 @@ from gateway.domain.events import BOUNCED, NewEvent
 from gateway.domain.mailing import MailingDraft
 from gateway.domain.records import Group, Identifier, ImportOptions, Outcome, StatusEntry, SubscriberRecord
 from gateway.domain.sync import SyncReport
-from gateway.services import audience, imports, mailings, suppression, sync
+from gateway.errors import GatewayError
+from gateway.services import audience, imports, mailings, merges, onetomany, suppression, sync
 from tests.support.ams import MemoryAms
 from tests.support.brands import Brands
-from tests.support.pushes import ADDRESSES, REMOTE_IDS, plain_records, records
 
 SENDERS = ("api", "crm")
 AMS = "ams"
+SENDER_NAMES = (*SENDERS, AMS)
+HOMES = tuple(f"{name}@example.org" for name in ("ann", "bo", "cy", "dee", "eve", "flo"))
+STOPPED, DEAD = HOMES[:2], HOMES[2]
+"""Who unsubscribes, and which address bounces: few, or soon nobody would be left whom a broken rule could mail."""
+REMOTE_IDS = ("1", "2", "3", "4", "5")
 _HTML = "<html><body><p>Hello</p></body></html>"
 _GROUPS = (Group("n", "North"), Group("s", "South"))
+_VALUES = (("FirstName", "A"), ("FirstName", "B"), ("last name", "A"), ("LastName", None), ("Birthday", "1980-02-03"),
+           ("Birthday", "A"), ("Nonsense", "A"), ("FirstName", ""))
 
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One thing that happens. ``kind``: push, sync, unsubscribe or bounce; ``given``: records, members, an address."""
+    """One thing that happens. ``kind``: push, sync, unsubscribe, bounce, switch or undo; ``given``: records, members,
+    an address, which merge."""
 
     kind: str
     by: str
     given: Any
 
 
-def whole_records() -> st.SearchStrategy[SubscriberRecord]:
-    """What the compatible face brings: whole states, withdrawn addresses, deleted people."""
-    return st.builds(
-        SubscriberRecord, remote_id=st.sampled_from(REMOTE_IDS), email=st.sampled_from((*ADDRESSES, "")),
-        values=st.dictionaries(st.sampled_from(("FirstName", "LastName")), st.sampled_from(("A", "B")), max_size=2),
-        groups=st.lists(st.sampled_from(_GROUPS), max_size=2).map(tuple),
-        do_not_email=st.sampled_from((None, None, True, False)), whole=st.just(True),
-        deleted=st.sampled_from((False, False, False, True)))
+def _address(chance: Random) -> str:
+    """Mostly one that others have, too, in some spelling; sometimes one that nobody had."""
+    if chance.random() < 0.2:
+        return f"new{chance.randrange(40)}@example.org"
+    home = chance.choice(HOMES)
+    return chance.choice((home, home, home, home.upper(), f" {home} "))
 
 
-def any_records() -> st.SearchStrategy[SubscriberRecord]:
-    """A record of any face."""
-    return st.one_of(records(), plain_records(), whole_records())
+def any_record(chance: Random) -> SubscriberRecord:
+    """A record of any face; mostly right."""
+    kind, remote_id, email = chance.random(), chance.choice(REMOTE_IDS), _address(chance)
+    values, flag = dict(chance.sample(_VALUES, chance.randrange(3))), chance.choice((None,) * 6 + (True, False, False))
+    if kind < 0.3:  # the compatible face
+        return SubscriberRecord(
+            remote_id, chance.choice((email,) * 7 + ("",)), values, do_not_email=flag, whole=True,
+            groups=tuple(chance.sample(_GROUPS, chance.randrange(3))), deleted=chance.random() < 0.1)
+    if kind < 0.45:  # a mess
+        return SubscriberRecord(
+            chance.choice((None, "", f" {remote_id} ")), chance.choice((None, email, "not an address")), values,
+            tuple(chance.sample(("News", "Events"), chance.randrange(3))),
+            chance.choice(((), ("News",), ("Unheard of",))), chance.choice((flag, True, False)))
+    keyed = chance.random() < 0.7
+    return SubscriberRecord(remote_id if keyed else None, email, values, do_not_email=flag)
 
 
-def _members() -> st.SearchStrategy[list[RemoteMember]]:
-    made = st.builds(
-        RemoteMember, remote_id=st.sampled_from(REMOTE_IDS), email=st.sampled_from((*ADDRESSES, None)),
-        do_not_email=st.sampled_from((None, None, True, False)), interests=st.just(("All",)),
-        deleted=st.sampled_from((False, False, True)))
-    return st.lists(made, max_size=4, unique_by=lambda member: member.remote_id)
+def _members(chance: Random) -> list[RemoteMember]:
+    return [RemoteMember(remote_id, chance.choice((_address(chance),) * 6 + (None,)),
+                         chance.choice((None, None, True, False)), ("All",), chance.random() < 0.1)
+            for remote_id in chance.sample(REMOTE_IDS, chance.randrange(2, len(REMOTE_IDS) + 1))]
 
 
-def pushes(record: st.SearchStrategy[SubscriberRecord] | None = None) -> st.SearchStrategy[Act]:
-    """A push of a few records."""
-    some = st.lists(any_records() if record is None else record, min_size=1, max_size=3)
-    return st.builds(Act, st.just("push"), st.sampled_from((*SENDERS, AMS)), some)
+def _act(chance: Random, *, turbulent: bool) -> Act:
+    kind = chance.random()
+    if kind < 0.06:
+        return Act("sync", AMS, _members(chance))
+    if kind < 0.14:
+        return Act("unsubscribe", "", chance.choice(STOPPED))
+    if kind < 0.17:
+        return Act("bounce", "", DEAD)
+    if turbulent and kind < 0.2:
+        return Act("switch", "", None)
+    if turbulent and kind < 0.27:
+        return Act("undo", "", chance.randrange(3))
+    return Act("push", chance.choice(SENDER_NAMES), [any_record(chance) for _ in range(chance.randrange(1, 4))])
+
+
+def _seeded(make: Callable[[Random], Any]) -> st.SearchStrategy[Any]:
+    """Hypothesis would begin with what is short and alike, and rules meet in what is long and mixed."""
+    return st.integers(0, 2**32).map(lambda seed: make(Random(seed)))
+
+
+def batches(size: int = 6) -> st.SearchStrategy[list[SubscriberRecord]]:
+    """Records of one push."""
+    return _seeded(lambda chance: [any_record(chance) for _ in range(size)])
 
 
 def syncs() -> st.SearchStrategy[Act]:
     """A complete answer of the foreign system."""
-    return st.builds(Act, st.just("sync"), st.just(AMS), _members())
+    return _seeded(lambda chance: Act("sync", AMS, _members(chance)))
 
 
-def histories(max_size: int = 6) -> st.SearchStrategy[list[Act]]:
-    """Anything, in any order."""
-    facts = st.builds(Act, st.sampled_from(("unsubscribe", "bounce")), st.just(""), st.sampled_from(ADDRESSES))
-    return st.lists(st.one_of(pushes(), pushes(), syncs(), facts), min_size=1, max_size=max_size)
+def histories(size: int, *, turbulent: bool = False) -> st.SearchStrategy[list[Act]]:
+    """So many acts, in any order; ``turbulent``: administrators switch One-to-Many and undo merges, too."""
+    return _seeded(lambda chance: [_act(chance, turbulent=turbulent) for _ in range(size)])
 
 
 class Stage(Brands):
@@ -119,9 +154,29 @@ class Stage(Brands):
         elif act.kind == "unsubscribe":
             with self.unit(self.speaker(brand_id)) as unit:
                 suppression.unsubscribe(unit, [StatusEntry(Identifier(email=act.given))])
-        else:
+        elif act.kind == "bounce":
             self.bounce(brand_id, act.given)
+        elif act.kind == "switch":
+            self.switch(brand_id)
+        else:
+            self.undo(brand_id, act.given)
         return []
+
+    def switch(self, brand_id: int) -> None:
+        """One-to-Many on, or off again."""
+        admin = self.actor("api", brand_id=brand_id, role="admin")
+        with self.unit(admin) as unit:
+            if onetomany.get(unit).mode == "one_to_many":
+                onetomany.switch_off(unit)
+                return
+            fingerprint = onetomany.preview(unit).fingerprint
+        onetomany.switch_on(self.gateway, admin, fingerprint)
+
+    def undo(self, brand_id: int, back: int) -> None:
+        """Undoes one of the last merges, if it can be undone."""
+        losers = [row["id"] for row in self.rows(brand_id, "subscriber") if row["merged_into"] is not None]
+        with suppress(GatewayError), self.unit(self.actor("api", brand_id=brand_id, role="admin")) as unit:
+            merges.undo(unit, losers[-1 - back % len(losers)] if losers else 0)
 
     def push_one_by_one(self, brand_id: int, given: Sequence[SubscriberRecord], by: str) -> list[Outcome]:
         """Each record in a call of its own."""
