@@ -15,9 +15,7 @@ from gateway.domain.records import ADD_OR_UPDATE, KEEP, ImportOptions, Problem, 
 from gateway.errors import GatewayError
 from gateway.soap import faults
 from gateway.soap.types.base import NAMESPACE
-
-XSI_NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
-TRUE_WORDS = frozenset({"true", "1"})
+from gateway.spynekit.envelope import TRUE_WORDS, XSI_NIL
 
 
 def qualified(name: str) -> str:
