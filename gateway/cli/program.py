@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Sequence
 
@@ -50,5 +51,10 @@ def _reason(error: GatewayError) -> str:
 def _fail(args: argparse.Namespace, code: str, message: str, field: str | None = None) -> int:
     if getattr(args, "json", False):
         print(json.dumps({"error": {"code": code, "field": field, "message": message}}))
-    print(f"gateway: {code}: {message}" + (f" (--{field})" if field else ""), file=sys.stderr)
+    print(f"gateway: {code}: {message}" + (f" (--{_option(field)})" if field else ""), file=sys.stderr)
     return 1
+
+
+def _option(field: str) -> str:
+    """The option that a field of the services is on the command line: in words with dashes, lists one by one."""
+    return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", {"interests": "interest"}.get(field, field))

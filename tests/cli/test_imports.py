@@ -72,6 +72,7 @@ def test_a_held_job_is_released(place):
         (place.folder / f"{name}.csv").write_text("remoteId,email\n" + rows)
     command = ("import", "--brand", "9999", "--mode", "ReplaceAll", "--interest", "News")
     place.ask(*command, "all.csv")
+    assert "(--interest)" in place.run(*command[:5], "all.csv", code=1).stderr, "the option is named as it is typed"
     held = place.ask(*command, "few.csv", code=1)
     assert held["state"] == "held"
     assert "held" in place.ask("import", "--brand", "9999", "--resume", held["jobId"], code=1)["error"]["message"]
