@@ -29,7 +29,7 @@ _REMEDIES = {
 
 
 _RULES_OF_READING = {"email": "ID-8", "remoteId": "ID-6"}
-_RULES_OF_CODES = {"REMOTE_ID_REQUIRED": "ID-1"}
+_RULES_OF_CODES = {"REMOTE_ID_REQUIRED": "ID-1", "IDENTITY_MISMATCH": "ID-71"}
 _MAX_UNKNOWN = 20
 """Warnings of unknown fields in one record: who sends two hundred need not be told of each."""
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from gateway.domain import identity, merge, records
 from gateway.domain.addresses import normalise, normalise_remote_id, repaired
-from gateway.domain.identity import Identity, Resolution
 from gateway.domain.interests import Interests
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import Problem, SubscriberRecord
+from gateway.domain.resolution import FAIL, Identity, Resolution
 from gateway.domain.values import Catalogue
 
 
@@ -93,7 +93,7 @@ def note_resolved(batch: Batch, who: Identity, resolution: Resolution) -> None:
     """Adds whom these identifiers turned out to name to ``batch.seen``; all whom an ambiguous address may mean."""
     if resolution.person is not None:
         batch.seen.add(resolution.person.subscriber_id)
-    elif resolution.action == identity.FAIL and who.email is not None:
+    elif resolution.action == FAIL and who.email is not None:
         batch.seen.update(person.subscriber_id for person in batch.directory.living_at(who.email))
 
 

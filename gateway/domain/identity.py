@@ -17,7 +17,6 @@ from gateway.domain.resolution import (
     CREATE,
     END,
     FAIL,
-    MOVE,
     UPDATE,
     Identity,
     Resolution,
@@ -25,9 +24,6 @@ from gateway.domain.resolution import (
     nobody,
     without_address,
 )
-
-__all__ = ["ADOPT", "BY_EMAIL", "BY_REMOTE_ID", "CREATE", "END", "FAIL", "MOVE", "UPDATE", "Identity", "Resolution",
-           "resolve"]
 
 
 def resolve(identity: Identity, directory: Directory) -> Resolution:

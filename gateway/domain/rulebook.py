@@ -46,6 +46,7 @@ MEANINGS: dict[str, str] = {
     "ID-51": "A resubscribe, with a reason, ended opt-out and bounce at the address and on its records.",
     "ID-69": "A complete sync did not list the remote ID any more, so its link ended.",
     "ID-70": "The change was too large to happen by itself and waited for an administrator.",
+    "ID-71": "The foreign system lists the remote ID several times with different data, so nothing of it was applied.",
     "ID-74": "One-to-Many was switched on, and the records of one address became one.",
     "ID-75": "One-to-Many was switched off; main records stay as they are.",
 }

@@ -11,32 +11,19 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from gateway.db.queries import (
-    accounts,
-    batches,
-    decisions,
-    events,
-    identities,
-    interests,
-    locks,
-    merges,
-    own_interests,
-    people_write,
-)
+from gateway.db.queries import accounts, batches, decisions, identities, interests, locks, own_interests
 from gateway.db.unit import Unit
 from gateway.domain import records as words
 from gateway.domain.applying import apply_record
 from gateway.domain.batch import note, read_identity
 from gateway.domain.brake import brake_of
-from gateway.domain.events import MERGED, NewEvent
 from gateway.domain.links import mark_replacements, with_old_mains
 from gateway.domain.merge import NATIVE
-from gateway.domain.people import Directory
 from gateway.domain.recordblock import Records
 from gateway.domain.records import BatchReport, Counters, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.errors import GatewayError
-from gateway.services import corrections, erased
+from gateway.services import corrections, erased, joining
 from gateway.services.importcontext import ImportContext, check_options, prepare, refresh, sender_of, undone_if
 from gateway.services.importpicture import batch_of, picture
 from gateway.services.interests import resolve_names
@@ -45,6 +32,9 @@ from gateway.services.plainrows import Done, apply_plain, record_created
 
 __all__ = ["ImportContext", "apply_chunk", "apply_counted", "check_options", "end_links", "finish", "import_records",
            "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise", "trim"]
+
+MERGE_RULE = "ID-17"
+"""By which an import merges one record into another."""
 
 
 def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: ImportOptions) -> BatchReport:
@@ -229,7 +219,7 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
     outcomes = [apply_record(batch, index, record, who)
                 for index, record, who in zip(indexes, records, read, strict=True)]
     settle_names(unit, batch.interests.by_external.values(), batch.interests.wanted)
-    _write(unit, context, directory)
+    joining.store(unit, directory, MERGE_RULE, source_id=context.value_source_id, upload_id=context.upload_id)
     if context.options.mode == words.REPLACE_ALL:
         context.seen.update(batch.seen)
     for who, outcome in zip(read, outcomes, strict=True):
@@ -241,20 +231,6 @@ def _apply(unit: Unit, context: ImportContext, records: Sequence[SubscriberRecor
 def _read(unit: Unit, context: ImportContext, records: Records) -> list[Identity | Problem]:
     """Whom each record names, or why nobody; whoever was erased stays so (ID-35)."""
     return erased.withheld(unit, context.integration_id, [read_identity(record, context.reading) for record in records])
-
-
-def _write(unit: Unit, context: ImportContext, directory: Directory) -> None:
-    pairs = {merged.loser_id: merged.survivor_id for merged in directory.merges}
-    before = merges.look(unit.connection, unit.brand_id, pairs)
-    people_write.write_people(unit.connection, unit.brand_id, list(directory.touched.values()), directory.merges,
-                              context.value_source_id, unit.now)
-    people_write.inherit(unit.connection, unit.brand_id, directory.heirs)
-    merges.record(unit.connection, unit.brand_id, pairs, before, rule="ID-17", upload_id=context.upload_id,
-                  now=unit.now)
-    for merged in directory.merges:
-        events.add(unit.connection, unit.brand_id, NewEvent(
-            MERGED, unit.now, f"merge:{context.upload_id}:{merged.loser_id}", subscriber_id=merged.survivor_id,
-            remote_id=merged.remote_id, address=merged.email, raw={"mergedId": merged.loser_id}), unit.now)
 
 
 def _record(unit: Unit, context: ImportContext, done: Done, others: Sequence[Outcome], records: Records,

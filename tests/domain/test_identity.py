@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 
-from gateway.domain.identity import ADOPT, CREATE, FAIL, UPDATE, Identity, resolve
+from gateway.domain.identity import resolve
 from gateway.domain.people import Directory, Key, Person
+from gateway.domain.resolution import ADOPT, CREATE, FAIL, UPDATE, Identity
 
 AMS, CRM = 1, 2
 ANN, LEE = "ann@example.org", "lee@example.org"

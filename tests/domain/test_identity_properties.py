@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from gateway.domain.applying import apply_record
 from gateway.domain.batch import Batch, read_identity
 from gateway.domain.fields import STANDARD_FIELDS, fold
-from gateway.domain.identity import Identity, resolve
+from gateway.domain.identity import resolve
 from gateway.domain.interests import Interests
 from gateway.domain.people import Directory
 from gateway.domain.records import ADOPTED, CREATED, UNCHANGED, UPDATED
+from gateway.domain.resolution import Identity
 from gateway.domain.values import Catalogue, Field
 from tests.support.pushes import plain_records, records
 

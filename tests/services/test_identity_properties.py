@@ -21,10 +21,11 @@ from gateway.bridges.port import RemoteMember
 from gateway.db.models import metadata
 from gateway.domain.batch import read_identity
 from gateway.domain.identity import resolve
-from gateway.domain.records import ImportOptions, SubscriberRecord
+from gateway.domain.records import Identifier, ImportOptions, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.domain.sync import ROW_CLASSES
-from gateway.services import imports, onetomany, plainrows, writebacks
+from gateway.errors import GatewayError
+from gateway.services import erasure, imports, onetomany, plainrows, writebacks
 from gateway.services.importpicture import picture
 from tests.support.brands import told
 from tests.support.histories import (
@@ -515,6 +516,55 @@ def test_p15_brands_do_not_meet(stage, history, mode):
         stage.play(other, act)
     assert personal(stage, one) == first
     assert canonical(stage, one) == canonical(stage, other)
+
+
+@FEW
+@given(history=histories(30, turbulent=True), seed=st.integers(0, 2**32), mode=st.booleans())
+def test_who_was_erased_stays_away(stage, history, seed, mode):
+    """ID-35, with everything at once: two integrations, one of them iMIS Legacy, slips that are corrected, orphans,
+    both modes; every outcome has a rule (ID-P14)."""
+    brand_id, chance, addresses, names = stage.opened(one_to_many=mode), Random(seed), set(), set()
+    stage.integration("crm", brand_id=brand_id)
+    prepare_mess(stage, brand_id)
+    for act in history:
+        people = stage.living(brand_id)
+        if people and chance.random() < 0.15:
+            number = chance.choice(sorted(people))
+            email = people[number]["email"]
+            held = {name for name, row in keys(stage, brand_id).items() if row["subscriber_id"] == number}
+            if email is not None and erased(stage, brand_id, number):
+                names |= held
+                addresses |= {email} if [row["email"] for row in people.values()].count(email) == 1 else set()
+        if act.kind == "push":
+            act = replace(act, given=[slipped(each) if chance.random() < 0.3 else each for each in act.given])
+        assert all(outcome.rule for outcome in stage.play(brand_id, act))
+        assert not addresses & {row["email"] for row in stage.living(brand_id).values()}
+        assert not names & set(keys(stage, brand_id))
+
+
+def prepare_mess(stage, brand_id):
+    brand, integration = metadata.tables["brand"], metadata.tables["integration"]
+    with stage.unit(stage.speaker(brand_id)) as unit:
+        known = unit.connection.scalar(sa.select(brand.c.settings).where(brand.c.id == brand_id))
+        unit.connection.execute(sa.update(brand).where(brand.c.id == brand_id).values(
+            settings={**known, "repairAddresses": True, "unknownField": "create"}))
+        unit.connection.execute(sa.update(integration).where(
+            integration.c.brand_id == brand_id, integration.c.name == "crm").values(identity="imis_legacy"))
+
+
+def slipped(record):
+    return replace(record, email=record.email and record.email.replace("@", "@@") + "..")
+
+
+def erased(stage, brand_id, number):
+    """Whether the person was erased; not, where somebody has done it before."""
+    stage.clock.advance(seconds=1)
+    try:
+        with stage.unit(stage.actor("api", brand_id=brand_id, role="admin")) as unit:
+            erasure.erase(unit, Identifier(subscriber_id=number), confirmed=True, close_writebacks=True)
+    except GatewayError:
+        return False
+    return True
 
 
 def test_every_kind_of_act_is_played(stage):

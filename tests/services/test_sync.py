@@ -212,6 +212,8 @@ def test_rows_that_contradict_each_other_are_not_applied_and_not_swept(world, am
     ams.put("18", "bo@example.org")
     assert counts(run(world, made)) == {"read": 4, "unchanged": 2, "conflicting": 2}
     assert person(world, "17").email == "ann@example.org"
+    told = table(world, decision.c.id, decision.c.rule, decision.c.code, decision.c.status)[-1]
+    assert tuple(told)[1:] == ("ID-71", "IDENTITY_MISMATCH", "failed")
 
 
 def test_a_deleted_member_and_one_without_address_end_their_links(world, ams, made):
