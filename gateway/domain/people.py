@@ -164,6 +164,11 @@ class Directory:
         new.keyless = False
         return key
 
+    def settle_keyless(self, person: Person) -> None:
+        """Whom no remote key names any more is known by the address, unless somebody is already (ID-2, ID-12)."""
+        if not person.keys and not any(other.keyless for other in self.living_at(person.email or "")):
+            person.keyless = True
+
     def move(self, person: Person, email: str) -> None:
         """Gives the person another address. Without One-to-Many it is no main there: there may be one (ID-75)."""
         self._leave_address(person)

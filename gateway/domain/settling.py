@@ -99,8 +99,7 @@ def _move_link(batch: Batch, who: Identity, resolution: Resolution, changes: Cha
     if "orphan" in left:
         changes["orphaned"] = (None, str(old.subscriber_id))
     _forget(batch, old)
-    if not old.keys and not any(other.keyless for other in directory.living_at(old.email or "")):
-        old.keyless = True  # whom no remote key can name any more is known by the address (ID-2, ID-12)
+    directory.settle_keyless(old)
     batch.touch(old)
     batch.seen.add(new.subscriber_id)
     return new, status

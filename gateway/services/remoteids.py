@@ -108,6 +108,7 @@ def _join(change: _Change, loser: Person, survivor: Person) -> Outcome:
             warnings.append(Problem("OPTED_OUT_LINK_MOVED", "The record of the old remote ID is opted out, that of the "
                                                             "new one is not."))
         survivor.keys[change.old] = loser.keys.pop(change.old)
+        change.directory.settle_keyless(loser)
         loser.orphan = loser.orphan or all(other.ended_at is not None for other in loser.keys.values())
         change.directory.touched[loser.subscriber_id] = loser
     if key.ended_at is None:

@@ -296,6 +296,9 @@ class TestChangeRemoteId:
         shown = view(world, 2)
         assert (shown["links"], shown["status"]) == ((("api", "18"),), "unsubscribed")  # the flag came along
         assert change(world, "17", "18").status == "unchanged"
+        switch(world, on=False)
+        (adopted,) = push(world, SubscriberRecord("19", ANN))  # whom no remote ID names is known by the address (ID-12)
+        assert (adopted.rule, adopted.subscriber_id, view(world, 1)["orphan"]) == ("ID-12", 1, False)
 
     def test_what_fails(self, world):
         """A problem of the record is a value."""
