@@ -41,6 +41,7 @@ from gateway.services.ratelimits import Rates
 from gateway.settings import Settings
 from gateway.soap import contract
 from gateway.soap.app import make_app as make_soap
+from gateway.soap.app import refusal as soap_refusal
 from gateway.worker import handlers
 from gateway.worker.broker import is_stopping, make_broker
 from gateway.worker.doorbell import BrokerDoorbell
@@ -48,6 +49,8 @@ from gateway.worker.engine import DEFAULT_CONCURRENCY, BackgroundWork
 
 __all__ = ["accounts", "brandsettings", "build", "contract", "erasure", "explain", "fileimport", "health", "initialise",
            "integrations", "merges", "onetomany", "open_gateway", "run_worker", "serve", "sync", "wsgi"]
+
+SOAP = "/soap/v1"
 
 logger = logging.getLogger("gateway")
 WsgiApp = Callable[..., Iterable[bytes]]
@@ -89,7 +92,7 @@ def initialise(config: Path | None = None) -> Settings:
 def wsgi(gateway: Gateway) -> WsgiApp:
     """Every address of the installation (operator.md, Addresses) as one WSGI application."""
     compatible = make_compatible(gateway)
-    doors = {"/soap/v1": make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible,
+    doors = {SOAP: make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible,
              "/V2": compatible}  # its callers put addresses together as they like
     own = {"/healthz": _alive, "/readyz": partial(_ready, gateway), "/metrics": partial(_metrics, gateway)}
     return DispatcherMiddleware(make_public(gateway), {**doors, **own})
@@ -120,7 +123,7 @@ def _serve_one(config: Path | None, sock: Any, with_worker: bool, rates: Rates, 
             _start_worker(gateway, DEFAULT_CONCURRENCY)
         application = wsgi(gateway)
         gc.freeze()  # what is loaded now stays: the collector need not look at it during every request
-        server.serve(application, sock)
+        server.serve(application, sock, {SOAP: soap_refusal})
     finally:
         gateway.close()
 

@@ -12,15 +12,15 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 import waitress
 from waitress.channel import HTTPChannel
 from waitress.task import ErrorTask
 
-from gateway.errors import CATALOGUE
+from gateway.errors import CATALOGUE, GatewayError
 from gateway.log import event
 
 log = logging.getLogger("gateway.server")
@@ -34,6 +34,10 @@ REQUEST_TIME_S = 3600.0
 CODES = {413: "TOO_LARGE", 500: "INTERNAL_ERROR", 501: "NOT_SUPPORTED"}
 """The catalogue's code of what is refused before any door sees it; all else cannot be read."""
 WsgiApp = Callable[..., Any]
+Headers = list[tuple[str, str]]
+
+Dialect = Callable[[GatewayError, str, str], tuple[str, Headers, bytes]]
+"""Words a refusal for one door: error, the request's content type and its id become status line, headers and body."""
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -51,19 +55,34 @@ def listen(host: str, port: int) -> socket.socket:
     return sock
 
 
+def _refusal(dialects: Mapping[str, Dialect], path: str, content_type: str, error: GatewayError,
+             status: str) -> tuple[str, Headers, bytes]:
+    """A refusal as the door at ``path`` words it, else in the words of the PUSH door (PUSH-12, PUSH-30)."""
+    request_id = f"r-{uuid.uuid4().hex[:16]}"
+    for prefix, dialect in dialects.items():
+        if path == prefix or path.startswith(f"{prefix}/"):
+            return dialect(error, content_type, request_id)
+    body = json.dumps({
+        "success": False, "count": 0, "errorMessage": error.message, "code": error.code, "field": None,
+        "retryable": error.retryable, "requestId": request_id}).encode()
+    headers = [("Content-Type", "application/json"), ("X-Request-Id", request_id)]
+    if error.retry_after_s:
+        headers.append(("Retry-After", str(error.retry_after_s)))
+    return status, headers, body
+
+
 class _Refusal(ErrorTask):
-    """What HTTP itself refuses (a broken header, chunk or length) in the words of the PUSH door (PUSH-12, PUSH-30)."""
+    """What HTTP itself refuses: a broken header, chunk or length."""
 
     def execute(self) -> None:
         """Writes the answer and closes the connection."""
-        error = self.request.error
-        code = CODES.get(error.code, "MALFORMED_REQUEST")
-        request_id = f"r-{uuid.uuid4().hex[:16]}"
-        body = json.dumps({
-            "success": False, "count": 0, "errorMessage": f"{error.reason}: {CATALOGUE[code].meaning}", "code": code,
-            "field": None, "retryable": CATALOGUE[code].retryable, "requestId": request_id}).encode()
-        self.status = f"{error.code} {error.reason}"
-        self.response_headers += [("Content-Type", "application/json"), ("X-Request-Id", request_id)]
+        refused, request = self.request.error, self.request
+        code = CODES.get(refused.code, "MALFORMED_REQUEST")
+        error = GatewayError(code, f"{refused.reason}: {CATALOGUE[code].meaning}")
+        self.status, headers, body = _refusal(
+            self.channel.dialects, getattr(request, "path", ""), request.headers.get("CONTENT_TYPE", ""), error,
+            f"{refused.code} {refused.reason}")
+        self.response_headers += headers
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -73,6 +92,7 @@ class Channel(HTTPChannel):
     """One connection: closed when nothing comes for a minute (waitress) or a request takes too long to arrive."""
 
     error_task_class = _Refusal
+    dialects: ClassVar[Mapping[str, Dialect]] = {}
     began: float | None = None
 
     def received(self, data: bytes) -> bool:
@@ -96,14 +116,22 @@ class _Drain:
     The loop goes on meanwhile, so that the answers really leave. It ends when nothing is in hand, or after 30 s.
     """
 
-    def __init__(self, app: WsgiApp) -> None:
+    def __init__(self, app: WsgiApp, dialects: Mapping[str, Dialect]) -> None:
         self._app = app
+        self._dialects = dialects
         self._ends_at: float | None = None
         self.server: Any = None
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         """The application, until the end has begun."""
-        return self._app(environ, start_response) if self._ends_at is None else _unavailable(start_response)
+        if self._ends_at is None:
+            return self._app(environ, start_response)
+        error = GatewayError("UNAVAILABLE", "This server is stopping; nothing was done. Send it again.",
+                             retry_after_s=5)
+        status, headers, body = _refusal(self._dialects, environ["PATH_INFO"], environ.get("CONTENT_TYPE", ""), error,
+                                         "503 Service Unavailable")
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return [body]
 
     def begin(self, _number: int, _frame: FrameType | None) -> None:
         """The handler of SIGTERM and SIGINT: the end begins; a second signal ends it now."""
@@ -121,25 +149,17 @@ class _Drain:
             raise SystemExit(0)
 
 
-def _unavailable(start_response: Callable[..., Any]) -> list[bytes]:
-    request_id = f"r-{uuid.uuid4().hex[:16]}"
-    body = json.dumps({
-        "success": False, "count": 0, "errorMessage": "This server is stopping; nothing was done. Send it again.",
-        "code": "UNAVAILABLE", "retryable": True, "requestId": request_id}).encode()
-    start_response("503 Service Unavailable", [
-        ("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("X-Request-Id", request_id),
-        ("Retry-After", "5")])
-    return [body]
+def serve(app: WsgiApp, sock: socket.socket, dialects: Mapping[str, Dialect] | None = None) -> None:
+    """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns, later ones are answered 503.
 
-
-def serve(app: WsgiApp, sock: socket.socket) -> None:
-    """Serves until SIGTERM or SIGINT; requests in hand are finished before it returns, later ones are answered 503."""
-    drain = _Drain(app)
+    ``dialects``: how doors word what is refused before they see it, by the path they are mounted at.
+    """
+    drain = _Drain(app, dialects or {})
     server = waitress.create_server(
         drain, sockets=[sock], threads=THREADS, ident=None, clear_untrusted_proxy_headers=False,
         max_request_body_size=MAX_BODY_BYTES, max_request_header_size=65536, channel_timeout=60,
         expose_tracebacks=False)
-    server.channel_class = Channel
+    server.channel_class = type("Channel", (Channel,), {"dialects": dialects or {}})
     drain.server = server
     signal.signal(signal.SIGTERM, drain.begin)
     signal.signal(signal.SIGINT, drain.begin)

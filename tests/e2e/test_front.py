@@ -1,4 +1,4 @@
-"""What does a caller hear when HTTP itself is broken, before any door sees the request? (PUSH-12)"""
+"""What does a caller hear when HTTP itself is broken, before any door sees the request? (PUSH-12, SOAP-10)"""
 
 import json
 import socket
@@ -8,6 +8,7 @@ from contextlib import closing
 from http.client import HTTPConnection
 
 import pytest
+from lxml import etree
 
 from tests.support.installation import Installation, clean_environ
 from tests.support.waiting import wait_for
@@ -49,6 +50,25 @@ def test_what_http_refuses_is_told_in_json(place, raw, status, code):
     told = json.loads(body)
     assert (found, told["code"], told["success"]) == (status, code, False)
     assert headers["x-request-id"] == told["requestId"] and headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(("kind", "status", "fault"), [
+    ("text/xml", 413, "{http://schemas.xmlsoap.org/soap/envelope/}Fault"),
+    ("application/soap+xml", 413, "{http://www.w3.org/2003/05/soap-envelope}Fault"),
+    ("", 413, "{http://schemas.xmlsoap.org/soap/envelope/}Fault"),
+])
+def test_what_http_refuses_is_a_fault_at_the_soap_door(place, kind, status, fault):
+    """SOAP-10, SOAP-12, SOAP-74: a body over every limit, and one whose chunks are none; other paths stay JSON."""
+    head = f"POST /soap/v1 HTTP/1.1\r\nHost: x\r\nContent-Type: {kind}\r\n"
+    for how, expected, code in (("Content-Length: 9999999999\r\n\r\n", status, "TOO_LARGE"), (
+            "Transfer-Encoding: chunked\r\n\r\nzz\r\n", 400 if "soap+xml" in kind else 500, "MALFORMED_REQUEST")):
+        found, headers, body = ask(place, (head + how).encode())
+        told = etree.fromstring(body)
+        assert (found, told[-1][0].tag) == (expected, fault)
+        assert told.findtext(".//{urn:gateway:v1}code") == code
+        assert told.findtext(".//{urn:gateway:v1}requestId") == headers["x-request-id"]
+    assert json.loads(ask(place, b"POST /soap/v10 HTTP/1.1\r\nContent-Length: 9999999999\r\n\r\n")[2])["code"] == (
+        "TOO_LARGE")
 
 
 @pytest.mark.parametrize("path", ["/v2/contactinfo", "/V2/ContactInfo", "//v2//list/"])
