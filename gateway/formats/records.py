@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 
 from gateway.domain.recordblock import Records
 from gateway.domain.records import SubscriberRecord
@@ -42,9 +42,13 @@ class RecordStream:
     text: CountedText
     unmapped: tuple[str, ...] = ()
     table: CsvReader | None = None
+    first: Records = ()  # taken to see whether there is any
 
     def take(self, count: int) -> Records:
         """The next records, at most ``count``, and fewer when they are long; none at the end."""
+        if self.first:
+            first, self.first = self.first, ()
+            return first
         if self.table is not None:
             return self.table.take(count)
         taken, full = [], self.text.characters + MAX_CHUNK
@@ -65,11 +69,8 @@ class RecordStream:
 
     def is_empty(self) -> bool:
         """Whether there is no record at all; to be asked before the first is taken."""
-        first = next(self.records, None)
-        if first is None:
-            return True
-        self.records, self.table = chain([first], self.records), None
-        return False
+        self.first = self.take(1)
+        return not self.first
 
 
 def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: Mapping[str, str]) -> RecordStream:

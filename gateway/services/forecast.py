@@ -164,7 +164,7 @@ def _rehearsed(unit: Unit, gateway: Gateway, view: IntegrationView, key: StoredK
     """What the sync's own code does with the rows, or with their absence."""
     before = _picture(unit, key.subscriber_id)
     counters = SyncCounters()
-    upload_id = imports.open_upload(unit, ImportOptions())
+    upload_id, before_id = imports.open_upload(unit, ImportOptions()), decisions.newest_id(unit.connection)
     with undone(unit), closing(Stage(gateway.settings.spool_dir)) as stage:
         if members:
             stage.add(syncrows.staged(members))
@@ -172,7 +172,7 @@ def _rehearsed(unit: Unit, gateway: Gateway, view: IntegrationView, key: StoredK
                 syncrows.apply_rows(unit, view.integration_id, upload_id, rows, counters)
         else:
             syncrows.sweep(unit, upload_id, [key.remote_id], counters)
-        made = decisions.of_upload(unit.connection, unit.brand_id, upload_id, 1)
+        made = decisions.of_upload(unit.connection, unit.brand_id, upload_id, before_id, 1)
         after = _picture(unit, key.subscriber_id)
     outcome = next(name for name in ROW_CLASSES if counters.counts[name]) if members else words.GONE
     orphaned = counters.counts["orphaned"] > 0

@@ -7,9 +7,9 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from gateway.db.engine import begin, read
+from gateway.db.engine import begin, create_engine, read
 from gateway.db.models.subscribers import address_status, subscriber
-from gateway.db.queries.bulk import among, insert_rows, not_among, update_rows
+from gateway.db.queries.bulk import among, array_literal, insert_rows, not_among, update_rows
 from gateway.db.queries.identities import new_ids
 from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.services import imports
@@ -81,3 +81,15 @@ def test_ids_differ_within_a_dry_run_and_after_it(world):
     with read(world.gateway.engine) as connection:
         ids = list(connection.scalars(sa.select(subscriber.c.id)))
     assert len(ids) == len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("values", [ODD, [text.replace("\n", "") for text in ODD], [None, *ODD], [""], [None], ["NULL"],
+                                    ["{a,b}", " "]])
+def test_an_array_comes_back_as_it_went(values, postgres_url):
+    """Written as one text, whatever its items look like; empty ones, too."""
+    numbers = list(range(len(values)))
+    engine = create_engine(postgres_url)
+    with read(engine) as connection:
+        for column, kind in ((values, "text"), (numbers, "int"), ([], "text")):
+            assert connection.scalar(sa.text(f"SELECT CAST(:it AS {kind}[])"), {"it": array_literal(column)}) == column
+    engine.dispose()

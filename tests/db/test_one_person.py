@@ -13,7 +13,7 @@ from tests.support.world import World
 
 ONE = Identifier(subscriber_id=1)
 _BY_THE_BRAND = ("ix_membership_since (brand_id=?", "ix_membership_until (brand_id=?)",
-                 "ix_subscriber_brand_changed (brand_id=?", "remote_key_1 (brand_id=?)", "ix_event_feed (brand_id=?")
+                 "ix_subscriber_brand_email (brand_id=?)", "remote_key_1 (brand_id=?)", "ix_event_feed (brand_id=?")
 """How SQLite says that it reads all that a brand has of something."""
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from gateway.domain.fields import STANDARD_FIELDS, fold
+from gateway.domain.recordblock import RecordBlock
 from gateway.domain.records import ImportOptions
 from gateway.domain.upload import CSV, JSON, NDJSON, TSV, XML, UploadRequest
 from gateway.formats.encoding import MAX_CHUNK, MAX_LINE
@@ -62,3 +63,21 @@ def test_blank_lines_and_mixed_rows_keep_their_order():
         found += [(record.email, record.line) for record in stream.take(count)]
     assert [email for email, _ in found] == [f"a{number}@example.org" for number in range(50)]
     assert [line for _, line in found] == sorted(line for _, line in found)
+
+
+@pytest.mark.parametrize("media_type", [CSV, NDJSON, JSON, XML])
+def test_whoever_asks_whether_there_is_a_record_misses_none(media_type):
+    """PUSH-55, PUSH-63: the check for an empty complete list takes nothing away; a table still comes in blocks."""
+    stream = opened(media_type, long_rows(media_type).replace(LONG, "Utrecht"))
+    assert not stream.is_empty()
+    chunks = []
+    while chunk := stream.take(2000):
+        chunks.append(chunk)
+    emails = [record.email for chunk in chunks for record in chunk]
+    assert emails == [f"a{number}@example.org" for number in range(ROWS)]
+    assert media_type != CSV or isinstance(chunks[-1], RecordBlock)
+
+
+def test_a_table_without_rows_is_empty():
+    stream = opened(CSV, "email,City\n")
+    assert stream.is_empty() and not stream.take(2000)

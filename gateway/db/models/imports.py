@@ -72,7 +72,8 @@ decision = Table(
     Column("message", Text),
     Column("changes", Text),  # JSON: {"email": [old, new], ...}
     Column("warnings", Text),  # JSON list of codes
-    Index("ix_decision_upload_row", "upload_id", "row_number"),
+    Index("ix_decision_failed_row", "upload_id", "row_number", sqlite_where=text("status = 'failed'"),
+          postgresql_where=text("status = 'failed'")),
     Index("ix_decision_subscriber", "subscriber_id"),
     *(Index(f"ix_decision_nobody_{name}", "brand_id", name, sqlite_where=text("subscriber_id IS NULL"),
             postgresql_where=text("subscriber_id IS NULL")) for name in ("email", "remote_id")),

@@ -110,6 +110,22 @@ def _spelled(value: Any) -> str:
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
+def array_literal(values: Sequence[Any]) -> str:
+    """Texts, numbers or None as PostgreSQL writes an array: one parameter, made at once and not item by item."""
+    if values and None not in values and isinstance(values[0], str):
+        together = "\n".join(values)
+        if together.count("\n") == len(values) - 1:  # else one of them has more lines
+            inside = together.replace("\\", "\\\\").replace('"', '\\"').replace("\n", '","')
+            return '{"' + inside + '"}'
+    return "{" + ",".join([_element(value) for value in values]) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"' if isinstance(value, str) else str(value)
+
+
 def update_rows(connection: Connection, table: sa.Table, key: tuple[str, ...], names: tuple[str, ...],
                 rows: Rows) -> None:
     """Sets ``names`` where ``key`` holds, once per row; rows are tuples of key, then values. Not for JSON columns."""

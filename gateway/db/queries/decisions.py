@@ -83,9 +83,15 @@ def of_rule(connection: Connection, brand_id: int, subscriber_id: int, rule: str
     return _read(connection, brand_id, which, limit)
 
 
-def of_upload(connection: Connection, brand_id: int, upload_id: int, limit: int) -> list[StoredDecision]:
-    """The newest ``limit`` decisions of an upload, newest first."""
-    return _read(connection, brand_id, decision.c.upload_id == upload_id, limit)
+def newest_id(connection: Connection) -> int:
+    """The id of the newest decision of all brands, 0 without one."""
+    return connection.scalar(sa.select(sa.func.max(decision.c.id))) or 0
+
+
+def of_upload(connection: Connection, brand_id: int, upload_id: int, after_id: int,
+              limit: int) -> list[StoredDecision]:
+    """The newest ``limit`` decisions of an upload that were taken after the one with that id, newest first."""
+    return _read(connection, brand_id, sa.and_(decision.c.upload_id == upload_id, decision.c.id > after_id), limit)
 
 
 def of_nobody(connection: Connection, brand_id: int, email: str | None, remote_id: str | None,

@@ -141,7 +141,8 @@ def new_ids(connection: Connection, count: int) -> Sequence[int]:
     """
     if is_postgresql(connection):
         rows = connection.execute(sa.text(
-            "SELECT nextval(pg_get_serial_sequence('subscriber', 'id')) FROM generate_series(1, :count)"),
+            "SELECT nextval((SELECT CAST(pg_get_serial_sequence('subscriber', 'id') AS regclass))) "
+            "FROM generate_series(1, :count)"),  # named once, not once a number
             {"count": count})
         return sorted(rows.scalars())
     last = connection.execute(sa.text("SELECT seq FROM sqlite_sequence WHERE name = 'subscriber'")).scalar() or 0

@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.subscribers import membership, remote_key, source_values, subscriber
-from gateway.db.queries.bulk import insert_columns
+from gateway.db.queries.bulk import array_literal, insert_columns
 
 _STAGE = sa.Table(
     "incoming", sa.MetaData(),
@@ -20,6 +20,8 @@ _STAGE = sa.Table(
     sa.Column("remote_id", sa.Text), sa.Column("email", sa.Text), sa.Column("document", sa.Text))
 _MAKE = ('CREATE TEMPORARY TABLE IF NOT EXISTS incoming ("at" INTEGER PRIMARY KEY, remote_id TEXT, email TEXT, '
          'document TEXT)')
+_ARRAYS = ('unnest(CAST(:at AS int[]), CAST(:remote_id AS text[]), CAST(:email AS text[]), CAST(:document AS text[])) '
+           'AS i ("at", remote_id, email, document)')
 
 # Each row is looked up by itself, through indexes, whatever the planner thinks of tables without statistics.
 _LOOK = """
@@ -29,7 +31,7 @@ WITH known AS MATERIALIZED (
       WHERE k.brand_id = :brand AND k.integration_id = :integration AND k.remote_id = i.remote_id) AS holder,
     (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(s.id) ELSE -1 END FROM subscriber s
       WHERE s.brand_id = :brand AND s.email = i.email AND s.merged_into IS NULL) AS here
-  FROM incoming i)
+  FROM {incoming})
 SELECT n."at", n.holder, n.here,
   EXISTS (SELECT 1 FROM address_status a WHERE a.brand_id = :brand AND a.email = n.email) AS facts,
   CASE WHEN n.here > 0 AND (n.remote_id IS NULL OR n.holder = n.here) THEN (
@@ -67,15 +69,19 @@ def look(connection: Connection, sender: Sender, places: Sequence[int], remote_i
     address, None without one, -1 for several. ``facts``: something is known of the address. ``same``: the row would
     change nothing of that one record and has nothing to warn of.
     """
-    temporary = " ON COMMIT DELETE ROWS" if is_postgresql(connection) else ""
-    connection.exec_driver_sql(_MAKE + temporary)
-    connection.exec_driver_sql("DELETE FROM incoming")
-    insert_columns(connection, _STAGE, {"at": places, "remote_id": remote_ids, "email": emails,
-                                        "document": documents}, {})
+    columns = {"at": places, "remote_id": remote_ids, "email": emails, "document": documents}
+    arrays: dict[str, str] = {}
+    if is_postgresql(connection):
+        arrays = {name: array_literal(column) for name, column in columns.items()}
+    else:
+        connection.exec_driver_sql(_MAKE)
+        connection.exec_driver_sql("DELETE FROM incoming")
+        insert_columns(connection, _STAGE, columns, {})
     members = "".join(_MEMBER.format(int(interest_id)) for interest_id in sender.interest_ids)
-    return connection.execute(sa.text(_LOOK.format(members=members)), {
+    incoming = _ARRAYS if arrays else "incoming i"
+    return connection.execute(sa.text(_LOOK.format(incoming=incoming, members=members)), {
         "brand": sender.brand_id, "integration": sender.integration_id, "source": sender.value_source_id,
-        "upload": sender.upload_id}).all()
+        "upload": sender.upload_id, **arrays}).all()
 
 
 def create(connection: Connection, sender: Sender, ids: Sequence[int], remote_ids: Sequence[str | None],

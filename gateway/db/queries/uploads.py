@@ -30,6 +30,7 @@ from gateway.domain.upload import (
 _OPEN = (QUEUED, RUNNING)
 _TOLD = (HELD, FAILED, REJECTED, FINISHED, FINISHED_WITH_ERRORS)
 _BEGUN = (RUNNING, HELD, FAILED, FINISHED, FINISHED_WITH_ERRORS)
+_FAILED_ROW = decision.c.status == sa.literal_column(f"'{ROW_FAILED}'")  # as the partial index has it: no parameter
 _BULK = upload.c.sha256.is_not(None)  # a synchronous call has an upload row too, but no file
 
 
@@ -84,7 +85,7 @@ def row_errors(connection: Connection, brand_id: int, upload_id: int, window: Wi
     The window's upper bound is not needed: one worker at a time writes them, so none can appear before another.
     """
     query = sa.select(decision).where(
-        decision.c.brand_id == brand_id, decision.c.upload_id == upload_id, decision.c.status == ROW_FAILED)
+        decision.c.brand_id == brand_id, decision.c.upload_id == upload_id, _FAILED_ROW)
     if window.after is not None:
         query = query.where(decision.c.id > window.after[1])
     rows = connection.execute(query.order_by(decision.c.id).limit(window.size + 1))
@@ -96,7 +97,7 @@ def failed_rows(connection: Connection, brand_id: int, upload_id: int, after: in
     """Row number, code, field and message of failed rows behind row ``after``, in the order of the file."""
     t = decision.c
     return connection.execute(sa.select(t.row_number, t.code, t.field, t.message).where(
-        t.upload_id == upload_id, t.row_number > after, t.brand_id == brand_id, t.status == ROW_FAILED)
+        t.upload_id == upload_id, t.row_number > after, t.brand_id == brand_id, _FAILED_ROW)
         .order_by(t.row_number).limit(limit)).all()
 
 
