@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from dataclasses import field as member
@@ -20,6 +21,24 @@ class OwnInterest:
 
     interest_id: int
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class InterestChange:
+    """Somebody ``joined`` or ``left`` an interest; ``key`` orders what happened in one moment.
+
+    ``source``: ``integration:NAME``, ``upload:LABEL`` or ``local``; ``origin``: how, when it was the person's own wish.
+    """
+
+    key: int
+    change: str
+    at: dt.datetime
+    interest_id: int
+    interest: str
+    subscriber_id: int
+    email: str | None
+    source: str
+    origin: str | None
 
 
 @dataclass(slots=True)

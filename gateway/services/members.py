@@ -11,7 +11,7 @@ from gateway.db.queries import interests as stored_interests
 from gateway.db.queries import members as stored
 from gateway.db.unit import Unit
 from gateway.domain.brake import brake_of
-from gateway.domain.interests import opted_out
+from gateway.domain.interests import InterestChange, opted_out
 from gateway.domain.merge import NATIVE
 from gateway.domain.paging import Page, PageRequest
 from gateway.domain.people import Person
@@ -45,24 +45,6 @@ class InterestChangeFilter:
     interest: str | None = None
     since: dt.datetime | None = None
     until: dt.datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class InterestChange:
-    """Somebody ``joined`` or ``left`` an interest.
-
-    ``source``: ``integration:NAME``, ``upload:LABEL`` or ``local``; ``origin``: how, when it was the person's own wish.
-    """
-
-    change: str
-    at: dt.datetime
-    interest_id: int
-    interest: str
-    subscriber_id: int
-    email: str | None
-    source: str
-    origin: str | None
-    key: int = 0
 
 
 def change_members(unit: Unit, interest: str, mode: str, members: Sequence[Identifier], *,
@@ -124,9 +106,7 @@ def find_changes(unit: Unit, wanted: InterestChangeFilter, request: PageRequest)
             raise GatewayError("INVALID_VALUE", "Without an interest, ask for a week at most: say since when, or name "
                                                 "the interest.", field="since")
     window = open_window(unit, "interestChanges", wanted, request)
-    rows = [InterestChange(row.change, row.at, row.interest_id, row.interest, row.subscriber_id, row.email, row.source,
-                           row.origin, row.key)
-            for row in stored.changes(unit.connection, unit.brand_id, window, interest_id)]
+    rows = stored.changes(unit.connection, unit.brand_id, window, interest_id)
     return close_page(unit, "interestChanges", wanted, window, rows, lambda row: (row.at, row.key))
 
 

@@ -63,7 +63,8 @@ def opt_out(unit: Unit, interest_names: Sequence[str], entries: Sequence[StatusE
     return _run(unit, interest_names, entries, own or {}, leave, OPTED_OUT, "ID-50")
 
 
-def rejoin(unit: Unit, interest_names: Sequence[str], entries: Sequence[StatusEntry]) -> BatchReport:
+def rejoin(unit: Unit, interest_names: Sequence[str], entries: Sequence[StatusEntry],
+           own: Mapping[int, Sequence[str]] | None = None) -> BatchReport:
     """Ends that people have left these interests, by a deliberate act with a reason each (ID-39).
 
     Memberships that are still open count again at once; nobody is added to an interest. Answers and raises as
@@ -71,7 +72,7 @@ def rejoin(unit: Unit, interest_names: Sequence[str], entries: Sequence[StatusEn
     """
     def undo(people: Sequence[int], interest_id: int) -> list[int]:
         return members.undo_leave(unit.connection, unit.brand_id, people, interest_id, unit.now)
-    return _run(unit, interest_names, entries, {}, undo, REJOINED, "ID-39")
+    return _run(unit, interest_names, entries, own or {}, undo, REJOINED, "ID-39")
 
 
 def _run(unit: Unit, interest_names: Sequence[str], entries: Sequence[StatusEntry], own: Mapping[int, Sequence[str]],

@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.domain.description import Description
 from gateway.domain.events import EventView
+from gateway.domain.interests import InterestChange
 from gateway.domain.mailing import InstanceView, MailingDraft, MailingView, Preview, TestCopy
 from gateway.domain.metrics import Report
 from gateway.domain.paging import Page, PageRequest
@@ -23,7 +24,6 @@ from gateway.domain.records import (
     SubscriberView,
 )
 from gateway.domain.upload import JobView, RowError
-from gateway.services.members import InterestChange
 from gateway.soap import faults
 
 Values = dict[str, Any]

@@ -89,13 +89,22 @@ def test_leaving_single_interests(call, other, news):
     assert [each["status"] for each in again["results"]] == ["unchanged", "updated"]
     joined = call.post("/subscribers?interest=News", json=[{"remoteId": "1"}]).json
     assert [each["code"] for each in joined["results"][0]["warnings"]] == ["INTEREST_OPTED_OUT"]
+    back = call.post("/subscribers/rejoin", json=[
+        {"remoteId": "1", "interests": ["News"], "reason": "asked by phone"}, {"remoteId": "2", "interests": ["Board"]},
+        {"remoteId": "1", "interests": ["News"], "reason": "asked by phone"}]).json
+    assert [(each["status"], each.get("field")) for each in back["results"]] == [
+        ("updated", None), ("failed", "reason"), ("unchanged", None)]
+    joined = call.post("/subscribers?interest=News", json=[{"remoteId": "1"}]).json
+    assert joined["results"][0]["warnings"] == []
     for path, body, status, code in [
             ("/subscribers/optout", [{"remoteId": "1"}], 400, "INVALID_REQUEST"),
+            ("/subscribers/rejoin", [{"remoteId": "1"}], 400, "INVALID_REQUEST"),
             ("/subscribers/optout", [], 400, "INVALID_REQUEST"),
             ("/subscribers/optout?interest=Nothing", [{"remoteId": "1"}], 422, "LIST_UNKNOWN")]:
         answer = call.post(path, json=body)
         assert (answer.status_code, answer.json["code"]) == (status, code), (path, body)
-    assert other.post("/subscribers/optout?interest=News", json=[{"remoteId": "1"}]).status_code == 422
+    for name in ("optout", "rejoin"):
+        assert other.post(f"/subscribers/{name}?interest=News", json=[{"remoteId": "1"}]).status_code == 422
 
 
 @pytest.mark.parametrize(("method", "path", "body"), [

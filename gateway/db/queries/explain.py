@@ -19,7 +19,6 @@ from gateway.db.models.subscribers import (
     membership,
     remote_key,
     subscriber,
-    subscriber_merge,
 )
 from gateway.db.models.sync import writeback
 from gateway.db.queries.members import of_people
@@ -220,12 +219,3 @@ def open_writebacks(connection: Connection, brand_id: int, subscriber_ids: Seque
         .where(t.brand_id == brand_id, k.subscriber_id.in_(subscriber_ids), t.state.in_(writeback_rules.OPEN))
         .order_by(t.id))
     return [StoredWriteback(*row) for row in rows]
-
-
-def merge_of(connection: Connection, brand_id: int, loser_id: int) -> tuple[dt.datetime, str] | None:
-    """When, and by which rule, this tombstone was made; None when nobody noted it."""
-    t = subscriber_merge.c
-    row = connection.execute(
-        sa.select(t.merged_at, t.rule).where(t.brand_id == brand_id, t.loser_id == loser_id, t.undone_at.is_(None))
-        .order_by(t.id.desc()).limit(1)).first()
-    return None if row is None else (row.merged_at, row.rule)

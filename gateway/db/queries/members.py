@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
@@ -16,24 +16,10 @@ from gateway.db.queries.bulk import among, in_brand
 from gateway.db.queries.events import insert_or_ignore
 from gateway.db.queries.feeds import in_window
 from gateway.domain.events import OPTED_OUT, REJOINED
+from gateway.domain.interests import InterestChange
 from gateway.domain.paging import Window
 
 JOINED, LEFT = "joined", "left"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredChange:
-    """One row of the feed; ``key`` orders rows of a moment. ``source`` is a label, ``origin`` of a person's own act."""
-
-    key: int
-    change: str
-    at: dt.datetime
-    interest_id: int
-    interest: str
-    subscriber_id: int
-    email: str | None
-    source: str
-    origin: str | None
 
 
 def of_people(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> sa.ColumnElement[bool]:
@@ -78,7 +64,7 @@ def who_left(connection: Connection, brand_id: int, interest_id: int, subscriber
         o.brand_id == brand_id, o.interest_id == interest_id, among(connection, o.subscriber_id, subscriber_ids))))
 
 
-def changes(connection: Connection, brand_id: int, window: Window, interest_id: int | None) -> list[StoredChange]:
+def changes(connection: Connection, brand_id: int, window: Window, interest_id: int | None) -> list[InterestChange]:
     """Joins and leaves in order of time, at most ``window.size + 1``; of tombstones none, for a merge is no leave.
 
     Three streams are cut by their own indexes and merged: memberships by start and by end, and people's own acts.
@@ -96,14 +82,14 @@ def _own(window: Window, kind: int) -> Window:
 
 
 def _stream(connection: Connection, brand_id: int, window: Window, interest_id: int | None,
-            kind: int) -> list[StoredChange]:
+            kind: int) -> list[InterestChange]:
     query = _acts(brand_id) if kind == 2 else _memberships(brand_id, kind)
     at, row_id = (event.c.recorded_at, event.c.id) if kind == 2 else (
         membership.c.since if kind == 0 else membership.c.until, membership.c.id)
     if interest_id is not None:
         query = query.where(interest.c.id == interest_id)
     rows = connection.execute(in_window(query, window, at, row_id))
-    return [StoredChange(row.id * 3 + kind, _word(kind, row.word), row.at, row.interest_id, row.name,
+    return [InterestChange(row.id * 3 + kind, _word(kind, row.word), row.at, row.interest_id, row.name,
                          row.subscriber_id, row.email, _label(row.kind, row.label), row.origin) for row in rows]
 
 

@@ -32,9 +32,10 @@ ENTRIES = records_of(ENTRY, "StatusEntries", MAX_SYNC_RECORDS)
 
 OPT_OUT = Thing(
     "OptOut", {},
-    {"subscriberId": Id("our id of the person"), "remoteId": REMOTE_ID, "email": EMAIL, "reason": Text(),
-     "interests": Texts("the interests that the person leaves; not needed with ?interest=")},
-    "Who leaves which interests; one identifier is needed (PUSH-35).", lenient=True)
+    {"subscriberId": Id("our id of the person"), "remoteId": REMOTE_ID, "email": EMAIL,
+     "reason": Text("kept with the act; rejoin needs it"),
+     "interests": Texts("the interests that this is about; not needed with ?interest=")},
+    "Who leaves which interests, or comes back; one identifier is needed (PUSH-35).", lenient=True)
 OPT_OUTS = records_of(OPT_OUT, "OptOuts", MAX_SYNC_RECORDS)
 
 OUTCOME = Thing(
