@@ -29,6 +29,7 @@ subscriber = Table(
     Column("created_at", Instant, nullable=False),
     Column("changed_at", Instant, nullable=False),
     Index("ix_subscriber_brand_email", "brand_id", "email"),
+    Index("ix_subscriber_brand_changed", "brand_id", "changed_at", "id"),  # the order of FindSubscribers
     Index("ix_subscriber_merged", "merged_into", sqlite_where=text("merged_into IS NOT NULL"),
           postgresql_where=text("merged_into IS NOT NULL")),
     Index("uq_subscriber_keyless_email", "brand_id", "email", unique=True,

@@ -22,7 +22,6 @@ _REFERENCE = re.compile(r",\s*CONSTRAINT \w+ FOREIGN KEY\s*\(\w+\) REFERENCES \w
 
 
 def upgrade() -> None:
-    op.drop_index("ix_subscriber_brand_changed", "subscriber")
     op.drop_index("ix_decision_upload_row", "decision")
     failed = sa.text("status = 'failed'")
     op.create_index("ix_decision_failed_row", "decision", ["upload_id", "row_number"], sqlite_where=failed,
