@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gateway.domain import contactgroups
 from gateway.domain.addresses import holds_forbidden, printable
+from gateway.domain.documents import as_text
 from gateway.domain.fields import DEMOGRAPHIC, JSON_FIELDS, OTHER_ADDRESSES, STANDARD_FIELDS, fold
 from gateway.domain.members import Findings, Members, members_of
 from gateway.domain.records import MAX_REMOTE_ID, Problem, SubscriberRecord
@@ -190,7 +190,7 @@ def _documents(top: Members, values: _Values) -> None:
         if any(holds_forbidden(text) for text in _texts(items)):
             top.findings.fail("INVALID_CHARACTER", "A text holds a control character or a broken one. Remove it.", name)
         else:
-            values.put(name, json.dumps(items, ensure_ascii=False, sort_keys=True, separators=(",", ":")), name)
+            values.put(name, as_text(items), name)
 
 
 def _texts(value: Any) -> Iterable[str]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 
 from gateway.domain import interests
 from gateway.domain.addresses import forbidden_character, holds_forbidden
 from gateway.domain.batch import Batch
+from gateway.domain.documents import as_text
 from gateway.domain.merge import GROUPS
 from gateway.domain.people import Membership, Person
 from gateway.domain.records import MAX_INTEREST, MAX_INTERESTS_PER_RECORD, Group, Problem
@@ -86,4 +86,4 @@ def _adjust(row: Membership, group: Group) -> bool:
 
 def _detail(group: Group) -> str | None:
     said = {name: text for name, text in group.detail.items() if text}
-    return json.dumps(said, ensure_ascii=False, sort_keys=True, separators=(",", ":")) if said else None
+    return as_text(said) if said else None

@@ -7,12 +7,12 @@ import json
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass
 
+from gateway.domain.documents import as_text
 from gateway.domain.people import Directory, Document, Membership, Merge, Person
 
 NATIVE, GROUPS, LIST = "native", "groups", "list"
 """The channels of a source; each of them replaces only its own memberships (ID-38)."""
 
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 Rank = Callable[[int], tuple[int, int]]
 """Where a source stands in the brand's priority list: the lower one's value is effective (ID-36)."""
@@ -43,7 +43,7 @@ def write_values(person: Person, source_id: int, given: Mapping[str, str | None]
     if document is None:
         values = {name: text for name, text in given.items() if text is not None}
         if values:
-            person.documents[source_id] = Document(_encode(values), "{}", now, is_new=True)
+            person.documents[source_id] = Document(as_text(values), "{}", now, is_new=True)
         return list(values)
     old = json.loads(document.text)
     changed = [name for name, text in given.items() if old.get(name) != text]
@@ -51,8 +51,8 @@ def write_values(person: Person, source_id: int, given: Mapping[str, str | None]
         return changed
     new = {name: text for name, text in {**old, **{name: given[name] for name in changed}}.items() if text is not None}
     times = _times(document, old)
-    document.changed = _encode({name: times[name] for name in new if name not in changed})
-    document.text, document.changed_at, document.is_changed = _encode(new), now, True
+    document.changed = as_text({name: times[name] for name in new if name not in changed})
+    document.text, document.changed_at, document.is_changed = as_text(new), now, True
     return changed
 
 
@@ -136,7 +136,7 @@ def _fill(own: Document, other: Document) -> None:
         return
     times, other_times = _times(own, values), _times(other, others)
     times |= {name: other_times[name] for name in missing}
-    own.text, own.changed = _encode(values | missing), _encode(times)
+    own.text, own.changed = as_text(values | missing), as_text(times)
     own.is_changed = True
 
 
@@ -183,4 +183,4 @@ def give_back(own: Document, loser: Document, had: Iterable[str], others: Iterab
         kept |= given
     if not kept:
         return None
-    return Document(_encode(kept), _encode({name: times[name] for name in kept}), own.changed_at, is_changed=True)
+    return Document(as_text(kept), as_text({name: times[name] for name in kept}), own.changed_at, is_changed=True)

@@ -6,18 +6,16 @@ address with another row of the chunk. All others are left to :mod:`gateway.doma
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 
 from gateway.domain.addresses import holds_forbidden, is_ordinary
+from gateway.domain.documents import as_text
 from gateway.domain.recordblock import RecordBlock
 from gateway.domain.records import KEEP, MAX_REMOTE_ID, SubscriberRecord
 from gateway.domain.values import Catalogue, Field, Values, read_values
-
-_encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
 
 
 @dataclass(slots=True)
@@ -85,7 +83,7 @@ def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field
             odd.add(at)
             continue
         given = {name: text for name, text in values.given.items() if text is not None}
-        rows.append((at, remote_id or None, email, _encode(given) if given else ""))
+        rows.append((at, remote_id or None, email, as_text(given) if given else ""))
     if not rows:
         return PlainRows()
     made = PlainRows(*(list(column) for column in zip(*rows, strict=True)))

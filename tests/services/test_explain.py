@@ -3,22 +3,13 @@
 import pytest
 import sqlalchemy as sa
 
-from gateway.bridges import registry
 from gateway.db.models.accounts import brand, integration
 from gateway.domain.accounts import system_actor
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
 from gateway.services import erasure, explain, imports, integrations, suppression, sync
-from tests.support.ams import MemoryAms
 
 ANN = "ann@example.org"
-
-
-@pytest.fixture
-def ams(monkeypatch):
-    made = MemoryAms()
-    monkeypatch.setitem(registry.FACTORIES, "memory", lambda config: made)
-    return made
 
 
 def bridged(house, name="crm", brand_id=1):

@@ -5,12 +5,10 @@ import time
 
 import pytest
 
-from gateway.bridges import registry
 from gateway.bridges.port import Outage, Refused
 from gateway.domain.accounts import system_actor
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.services import explain, imports, integrations, suppression, sync
-from tests.support.ams import MemoryAms
 from tests.support.world import World
 
 ANN = "ann@example.org"
@@ -20,13 +18,6 @@ ANN = "ann@example.org"
 def world(database_url, clock, tmp_path):
     with World(database_url, clock, tmp_path, brands=(1, 2)) as made:
         yield made
-
-
-@pytest.fixture
-def ams(monkeypatch):
-    made = MemoryAms()
-    monkeypatch.setitem(registry.FACTORIES, "memory", lambda config: made)
-    return made
 
 
 @pytest.fixture

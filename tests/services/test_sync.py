@@ -26,13 +26,6 @@ def world(database_url, clock, tmp_path):
 
 
 @pytest.fixture
-def ams(monkeypatch):
-    made = MemoryAms()
-    monkeypatch.setitem(registry.FACTORIES, "memory", lambda config: made)
-    return made
-
-
-@pytest.fixture
 def made(world, ams):
     return bridged(world)
 

@@ -6,7 +6,6 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from gateway.bridges import registry
 from gateway.db.models.accounts import integration
 from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.db.queries import accounts as accounts_queries
@@ -17,15 +16,8 @@ from gateway.domain.paging import PageRequest
 from gateway.domain.writeback import WritebackFilter
 from gateway.errors import GatewayError
 from gateway.services import integrations, suppression, writebacks
-from tests.support.ams import MemoryAms, sqlite_ams
+from tests.support.ams import sqlite_ams
 from tests.support.world import World
-
-
-@pytest.fixture
-def ams(monkeypatch):
-    made = MemoryAms()
-    monkeypatch.setitem(registry.FACTORIES, "memory", lambda config: made)
-    return made
 
 
 @pytest.fixture
