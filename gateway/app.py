@@ -3,63 +3,88 @@
 from __future__ import annotations
 
 import gc
-import json
 import logging
-from collections.abc import Callable, Iterable
+import os
+from contextlib import closing
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from dramatiq import Broker
-from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from gateway import log, server
 from gateway import settings as settings_module
 from gateway.clock import Clock, system_clock
 from gateway.db import migrate
 from gateway.db.engine import create_engine
+from gateway.domain.limits import parse_group_limits
 from gateway.domain.tokens import Keys
-from gateway.errors import GatewayError, SettingsError
-from gateway.public.app import make_app as make_public
-from gateway.push.app import make_app as make_push
-from gateway.push.compatible.app import make_app as make_compatible
+from gateway.errors import SettingsError
+from gateway.intake.listener import Listener
+from gateway.mail.smtp_url import parse_relays
 from gateway.services import (
     accounts,
+    backup,
     brandsettings,
+    catalogue,
+    dkim,
+    dnschecks,
+    doubts,
     erasure,
     explain,
     fileimport,
+    formfields,
     health,
+    hits,
+    integrationcheck,
     integrations,
+    mailings,
     merges,
+    onehost,
     onetomany,
+    orphans,
+    quarantine,
+    recipients,
+    reconcile,
+    recovery,
+    remotegroups,
+    restoring,
+    review,
     sync,
+    syncchoices,
+    syncruns,
+    templates,
+    webhooks,
+    writebacks,
 )
-from gateway.services.gateway import Gateway
+from gateway.services.archive import Manifest
+from gateway.services.gateway import Gateway, Ring
 from gateway.services.jobs import JobStore
 from gateway.services.ratelimits import Rates
+from gateway.services.restoring import Restored
 from gateway.settings import Settings
-from gateway.soap import contract
-from gateway.soap.app import make_app as make_soap
-from gateway.soap.app import refusal as soap_refusal
 from gateway.worker import handlers
 from gateway.worker.broker import is_stopping, make_broker
 from gateway.worker.doorbell import BrokerDoorbell
 from gateway.worker.engine import DEFAULT_CONCURRENCY, BackgroundWork
 
-__all__ = ["accounts", "brandsettings", "build", "contract", "erasure", "explain", "fileimport", "health", "initialise",
-           "integrations", "merges", "onetomany", "open_gateway", "run_worker", "serve", "sync", "wsgi"]
-
-SOAP = "/soap/v1"
+__all__ = ["accounts", "brandsettings", "build", "catalogue", "dkim", "dnschecks", "doubts",
+           "erasure", "explain", "fileimport", "formfields", "health", "initialise", "integrationcheck",
+           "integrations", "mailings", "merges", "onetomany", "open_gateway", "orphans", "quarantine", "recipients",
+           "reconcile", "remotegroups", "review", "run_worker", "serve", "sync", "syncchoices", "syncruns",
+           "templates", "webhooks", "writebacks"]
 
 logger = logging.getLogger("gateway")
-WsgiApp = Callable[..., Iterable[bytes]]
 
 
 def build(settings: Settings, clock: Clock = system_clock) -> Gateway:
     """The long-lived object of a process; connects to nothing yet. Its ``close`` stops all it started."""
+    parse_group_limits(settings.domain_limits)  # a mistake in it is said now, not with the first mailing
+    parse_relays(settings.smtp_url)
     engine = create_engine(settings.database_url)
-    gateway = Gateway(settings, engine, Keys.from_secret(settings.secret_key), clock)
+    gateway = Gateway(settings, engine, Keys.from_secret(settings.secret_key, settings.old_secret_keys), clock)
     broker = make_broker(settings.broker_url, JobStore(engine))
     handlers.declare(broker, gateway)
     gateway.doorbell = BrokerDoorbell(broker)
@@ -89,19 +114,42 @@ def initialise(config: Path | None = None) -> Settings:
     return settings
 
 
-def wsgi(gateway: Gateway) -> WsgiApp:
-    """Every address of the installation (operator.md, Addresses) as one WSGI application."""
-    compatible = make_compatible(gateway)
-    doors = {SOAP: make_soap(gateway), "/push/v1": make_push(gateway, {"/v2": compatible}), "/v2": compatible,
-             "/V2": compatible}  # its callers put addresses together as they like
-    own = {"/healthz": _alive, "/readyz": partial(_ready, gateway), "/metrics": partial(_metrics, gateway)}
-    return DispatcherMiddleware(make_public(gateway), {**doors, **own})
+def make_backup(config: Path | None, path: Path, *, with_key: bool = False) -> Manifest:
+    """Writes the whole installation to ``path``; see :func:`gateway.services.backup.backup`."""
+    with closing(open_gateway(config)) as gateway:
+        return backup.backup(gateway.settings, path, gateway.clock, with_key=with_key)
+
+
+def restore_backup(config: Path | None, path: Path, *, force: bool = False) -> Restored:
+    """Brings a backup back, and lets the journals of this host tell what they know; see
+    :func:`gateway.services.restoring.restore`. A key in it is taken when the installation has none."""
+    key = restoring.key_of(path)
+    try:
+        settings = settings_module.load(config=config)
+    except SettingsError:
+        if key is None:
+            raise
+        settings = settings_module.load({**os.environ, "GATEWAY_SECRET_KEY": key}, config)
+        done = restoring.restore(settings, path, system_clock, force=force)
+        restoring.keep_key(settings)
+    else:
+        done = restoring.restore(settings, path, system_clock, force=force)
+    with closing(open_gateway(config)) as gateway:
+        recovery.recover(gateway)
+    return done
+
+
+def doors() -> ModuleType:
+    """:mod:`gateway.doors`, loaded when something is served: most commands never meet a door, and the libraries of the
+    doors take longer to load than all the rest."""
+    return import_module("gateway.doors")
 
 
 def serve(config: Path | None, host: str, port: int, workers: int, with_worker: bool) -> None:
     """Serves until it is told to stop; with ``workers`` above 1 as that many processes over one socket."""
     first = open_gateway(config)  # a bad setting is said here, once, before anything is forked
     first.close()
+    onehost.claim(first.settings.data_dir)
     rates = Rates(first.settings.requests_per_minute, workers)  # memory that all of them share
     sock = server.listen(host, port)
     log.event(logger, "listening", host=host, port=sock.getsockname()[1], workers=workers)
@@ -115,35 +163,58 @@ def serve(config: Path | None, host: str, port: int, workers: int, with_worker: 
 
 
 def _serve_one(config: Path | None, sock: Any, with_worker: bool, rates: Rates, number: int) -> None:
+    server.stop_on_signals()
     gateway = open_gateway(config)
     rates.own = number
     gateway.rates = rates
     try:
+        _start_host(gateway)
         if with_worker:
             _start_worker(gateway, DEFAULT_CONCURRENCY)
-        application = wsgi(gateway)
+        _start_folding(gateway, first=with_worker, answers=True)
+        made = doors().make(gateway)
         gc.freeze()  # what is loaded now stays: the collector need not look at it during every request
-        server.serve(application, sock, {SOAP: soap_refusal})
+        server.serve(made.application, sock, made.refusals, at_once=made.at_once, prefix=made.prefix)
     finally:
         gateway.close()
 
 
 def run_worker(config: Path | None, concurrency: int) -> None:
     """Runs background work until SIGTERM or SIGINT; what is in hand reaches a safe point first."""
+    server.stop_on_signals()
     gateway = open_gateway(config)
     try:
+        _start_host(gateway)
         _start_worker(gateway, concurrency)
+        _start_folding(gateway, first=True, answers=False)
         log.event(logger, "working", concurrency=concurrency)
         server.wait_for_stop()
     finally:
         gateway.close()
 
 
+def _start_host(gateway: Gateway) -> None:
+    host = onehost.Host(gateway.settings.data_dir)
+    host.start()
+    gateway.on_close.append(host.stop)
+
+
 def _start_worker(gateway: Gateway, concurrency: int) -> None:
     broker = _broker_of(gateway)
+    gateway.turns.most = max(1, concurrency // 2)
     work = BackgroundWork(broker, JobStore(gateway.engine), concurrency)
     work.start()
     gateway.on_close.append(work.stop)
+    gateway.doorbell.ring([Ring("sweep")], None)  # what a killed process had in hand is taken up at once
+    listener = Listener(gateway)
+    listener.start()
+    gateway.on_close.append(listener.stop)
+
+
+def _start_folding(gateway: Gateway, *, first: bool, answers: bool) -> None:
+    folding = hits.Folding(gateway, first=first, answers=answers)
+    folding.start()
+    gateway.on_close.append(folding.stop)
 
 
 def _broker_of(gateway: Gateway) -> Broker:
@@ -151,28 +222,3 @@ def _broker_of(gateway: Gateway) -> Broker:
     if not isinstance(doorbell, BrokerDoorbell):
         raise TypeError("this gateway was built without a broker")
     return doorbell.broker
-
-
-def _alive(_environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    return _answer(start_response, "200 OK", "text/plain", b"ok\n")
-
-
-def _ready(gateway: Gateway, _environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    checks = health.readiness(gateway)
-    status = "200 OK" if all(check.ok for check in checks) else "503 Service Unavailable"
-    body = {check.name: "ok" if check.ok else "not ready" for check in checks}
-    return _answer(start_response, status, "application/json", json.dumps(body).encode())
-
-
-def _metrics(gateway: Gateway, _environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
-    try:
-        found = health.metrics(gateway)
-    except GatewayError:
-        return _answer(start_response, "503 Service Unavailable", "text/plain", b"the store is away\n")
-    lines = [f'{metric}{{{label}="{value}"}} {number:g}\n' for (metric, label, value), number in sorted(found.items())]
-    return _answer(start_response, "200 OK", "text/plain; version=0.0.4; charset=utf-8", "".join(lines).encode())
-
-
-def _answer(start_response: Callable[..., Any], status: str, content_type: str, body: bytes) -> list[bytes]:
-    start_response(status, [("Content-Type", content_type), ("Content-Length", str(len(body)))])
-    return [body]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Callable
 
 UTC = dt.UTC
@@ -15,13 +16,14 @@ def to_millis(moment: dt.datetime) -> dt.datetime:
     """The moment in UTC, cut to whole milliseconds (PUSH-7). Raises ``ValueError`` if it is naive."""
     if moment.tzinfo is None:
         raise ValueError("a naive datetime has no meaning here")
-    moment = moment.astimezone(UTC)
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
     return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def system_clock() -> dt.datetime:
     """The machine's clock."""
-    return to_millis(dt.datetime.now(UTC))
+    return dt.datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)  # a quarter of what cutting it costs
 
 
 def instant(moment: dt.datetime) -> str:

@@ -27,7 +27,7 @@ class _Line(logging.Formatter):
 
 
 def setup(level: int = logging.INFO) -> None:
-    """Sends all logging to standard error, once. Spyne stays at WARNING: at DEBUG it logs bodies."""
+    """Sends all logging to standard error, once. Spyne stays at WARNING: at DEBUG it logs bodies, SQLAlchemy rows."""
     handler = logging.StreamHandler(sys.stderr)
     formatter = _Line()
     formatter.converter = time.gmtime
@@ -35,8 +35,9 @@ def setup(level: int = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("spyne", "zeep", "alembic", "waitress.queue", "pika"):
+    for noisy in ("spyne", "sqlalchemy", "zeep", "alembic", "waitress.queue", "pika"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.getLogger("flufl.bounce").setLevel(logging.CRITICAL)  # it logs tracebacks of mail that it cannot read
 
 
 def event(logger: logging.Logger, phrase: str, *, level: int = logging.INFO, exc_info: bool = False,

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 
 import pytest
 
 from gateway.db.engine import create_engine
 from gateway.db.migrate import upgrade
+from gateway.services import passwords
 from tests.support.clocks import SettableClock
 from tests.support.mailhouse import MailHouse
-from tests.support.postgres import PostgresMissing, cluster
+from tests.support.postgres import Copies, PostgresMissing, cluster
 from tests.support.rabbitmq import RabbitmqMissing, node
+from tests.support.redis import RedisMissing
+from tests.support.redis import server as redis_server
 from tests.support.smtp_sink import SmtpSink
 
-_numbers = itertools.count(1)
+
+def pytest_configure():
+    """Thousands of tests log in: passwords are hashed with as little work as scrypt allows."""
+    passwords.COST = 2
 
 
 @pytest.fixture(scope="session")
@@ -42,6 +47,12 @@ def postgres_template(postgres_cluster):
 
 
 @pytest.fixture(scope="session")
+def postgres_copies(postgres_cluster, postgres_template):
+    """Migrated, empty databases, one for each test."""
+    return Copies(postgres_cluster, postgres_template)
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory):
     """The file of a migrated, empty database to copy."""
     path = tmp_path_factory.mktemp("template") / "gateway.db"
@@ -58,11 +69,11 @@ def sqlite_url(sqlite_template, tmp_path):
 
 
 @pytest.fixture
-def postgresql_url(postgres_cluster, postgres_template):
-    """A fresh, migrated, empty PostgreSQL database of this test."""
-    name = f"gateway_{next(_numbers)}"
-    yield postgres_cluster.create(name, postgres_template)
-    postgres_cluster.drop(name)
+def postgresql_url(postgres_cluster, postgres_copies):
+    """A migrated, empty PostgreSQL database of this test."""
+    name = postgres_copies.take()
+    yield postgres_cluster.url(name)
+    postgres_copies.give_back(name)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -86,6 +97,16 @@ def amqp_url():
         with node() as url:
             yield url
     except RabbitmqMissing as missing:
+        pytest.fail(str(missing), pytrace=False)
+
+
+@pytest.fixture(scope="session")
+def redis_url():
+    """A private Redis of this test process. Without one the tests fail; they are never skipped."""
+    try:
+        with redis_server() as url:
+            yield url
+    except RedisMissing as missing:
         pytest.fail(str(missing), pytrace=False)
 
 

@@ -31,11 +31,14 @@ ARROWS: dict[str, set[str]] = {
     "public": {"services", "domain", "formats"} | BASE,
     "console": {"services", "domain", "formats"} | BASE,
     "worker": {"services", "domain", "formats"} | BASE,
+    "intake": {"services", "domain"} | BASE,
     "server": BASE,  # the HTTP server of the composition root
     "cli": {"app", "server", "domain"} | BASE,  # domain: the words of options (roles, scopes, kinds)
     "__main__": {"cli"},
 }
-"""Package -> what it may import besides itself. ``app`` is absent: the composition root imports everything."""
+"""Package -> what it may import besides itself. Those of ``ROOTS`` are absent: they import everything."""
+ROOTS = {"app", "doors"}
+"""The composition root, and the doors, which it loads when something is served."""
 
 THIRD_PARTY: dict[str, set[str]] = {
     "sqlalchemy": {"db", "bridges"},
@@ -49,10 +52,16 @@ THIRD_PARTY: dict[str, set[str]] = {
     "markupsafe": {"mail", "public", "console"},
     "dramatiq": {"worker"},
     "pika": {"worker"},
+    "redis": {"worker"},
     "zeep": {"bridges"},
     "requests": {"bridges"},
+    "urllib3": {"bridges"},  # below requests: its errors, and the connections to cut
     "cryptography": {"mail", "services"},
+    "flufl": {"mail"},  # detectors of bounces that keep to no standard
+    "dns": {"mail"},
     "dotenv": {"base"},
+    "ua_parser": {"services"},  # which mail program a hit came from
+    "cronsim": {"services"},  # when a schedule comes round
     "waitress": {"cli", "server"},
 }
 """Library -> the packages it lives in, besides ``app``, which puts the parts together. A library that is not here has
@@ -100,7 +109,7 @@ def findings(check):
 
 def arrows(path, tree):
     package = package_of(path)
-    if package == "app":
+    if package in ROOTS:
         return
     if package not in ARROWS:
         yield 1, f"the package {package!r} is not in the import table"
@@ -121,7 +130,7 @@ def third_party(path, tree):
             continue
         if library not in THIRD_PARTY:
             yield node.lineno, f"the library {library!r} has no place in the import table"
-        elif package not in THIRD_PARTY[library] | {"app"}:
+        elif package not in THIRD_PARTY[library] | ROOTS:
             yield node.lineno, f"{library} lives only in {', '.join(sorted(THIRD_PARTY[library]))}, not in {package}"
 
 

@@ -11,6 +11,7 @@ import io
 import random
 import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -83,7 +84,7 @@ def as_csv(rows: Sequence[Row]) -> bytes:
 
 def make_ams(path: Path) -> None:
     """The in-house database: one table that the gateway reads from and writes unsubscribes into."""
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database, database:
         database.execute("CREATE TABLE members (member_no TEXT PRIMARY KEY, email TEXT, first_name TEXT, "
                          "last_name TEXT, no_mail INTEGER, opted_out_on TEXT)")
         database.executemany("INSERT INTO members VALUES (?, ?, ?, ?, ?, NULL)", [

@@ -148,12 +148,18 @@ def read_mail(story: Story, letters: list[recipients.Letter]) -> dict[str, set[s
     return did
 
 
+def _clicks(gateway: Gateway, instance_id: str) -> int:
+    report = gateway.get_report(instance_id=instance_id)
+    return int(report["clicks"]) + int(report["clicksAutomated"])
+
+
 def check_report(story: Story, gateway: Gateway, push: Push, instance_id: str, model: Model,
                  letters: list[recipients.Letter], did: dict[str, set[str]], opted_out: set[str]) -> None:
     """The report over SOAP against what the mail server has and what people did; then PUSH against SOAP."""
     who, left_out = model.audience(opted_out)
     bounced = sum(1 for address in who if address.startswith("bounce-5xx"))
     story.chapter("The report over SOAP, each number against the mail server's log")
+    wait_until("opens and clicks to be counted", lambda: _clicks(gateway, instance_id) >= len(did["clicked"]))
     report = gateway.get_report(instance_id=instance_id)
     story.check("messages at the mail server, one an address", len({letter.to for letter in letters}), len(letters))
     story.check("targeted", report["targeted"], len(model.people))

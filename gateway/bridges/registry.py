@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib import import_module
 
 from gateway.bridges.port import Bridge
-from gateway.bridges.sql.bridge import SqlBridge
 
-FACTORIES: dict[str, Callable[[Mapping[str, object]], Bridge]] = {
-    "sql": SqlBridge.from_config,
-}
+Factory = Callable[[Mapping[str, object]], Bridge]
+
+
+def _of(kind: str, name: str) -> Factory:
+    """Loads the kind's module when it is used, for a command need not wait for libraries of systems it never meets."""
+    def make_one(config: Mapping[str, object]) -> Bridge:
+        made: Bridge = getattr(import_module(f"gateway.bridges.{kind}.bridge"), name).from_config(config)
+        return made
+
+    return make_one
+
+
+FACTORIES: dict[str, Factory] = {
+    "sql": _of("sql", "SqlBridge"), "http": _of("http", "HttpBridge"), "folder": _of("folder", "FolderBridge"),
+    "soap": _of("soap", "SoapBridge")}
 """Makes a bridge from its configuration without connecting; raises ``INVALID_VALUE`` naming the key at fault."""
+
+WATCHED = ("folder",)
+"""Kinds whose bridge is a :class:`~gateway.bridges.port.WatchedBridge`: looked at every some minutes."""
 
 
 def kinds() -> tuple[str, ...]:

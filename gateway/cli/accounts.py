@@ -42,6 +42,9 @@ def _brand_add(args: argparse.Namespace) -> int:
 
 def _brand_set(args: argparse.Namespace) -> int:
     wanted = dict(choice.partition("=")[::2] for choice in args.choices)
+    for name in app.brandsettings.SECRETS:
+        if wanted.get(name) == "-":  # what stands on a command line can be read by all who list processes
+            wanted[name] = sys.stdin.readline().strip()
     bare = [choice for choice in args.choices if "=" not in choice]
     if bare:
         raise GatewayError("INVALID_VALUE", f"'{bare[0]}' sets nothing; write NAME=VALUE.")

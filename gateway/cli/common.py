@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from gateway.domain.accounts import Actor, system_actor
 Command = Callable[[argparse.Namespace], int]
 
 _SETTINGS_FILE: dict[str, Any] = {"type": Path, "metavar": "FILE", "help": "settings file in .env form; default ./.env"}
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +50,14 @@ class Commands:
 
 def say(args: argparse.Namespace, facts: dict[str, object], sentence: str) -> int:
     """Prints the facts as JSON where that was asked for, else the sentence; answers exit code 0."""
-    print(json.dumps(facts, default=str) if args.json else sentence)
+    print(json.dumps(facts, default=str) if args.json else shown(sentence))
     return 0
+
+
+def shown(text: str) -> str:
+    """The text for a terminal. What foreign systems say stands in it as well: their control characters, which could
+    move the cursor or colour a line, are shown and not sent."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def operator(args: argparse.Namespace) -> Actor:
@@ -58,8 +66,8 @@ def operator(args: argparse.Namespace) -> Actor:
 
 
 def positive(text: str) -> int:
-    """An option's number, at least 1."""
+    """An option's number, from 1 to what a database's number can be."""
     number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("at least 1")
+    if not 1 <= number < 2**63:
+        raise argparse.ArgumentTypeError("at least 1, and less than 2**63")
     return number

@@ -8,7 +8,7 @@ from contextlib import closing
 from typing import Any
 
 from gateway import app
-from gateway.cli.common import Commands, operator, positive
+from gateway.cli.common import Commands, operator, positive, shown
 from gateway.clock import instant
 from gateway.domain.explained import facts, lines
 from gateway.domain.records import Identifier
@@ -34,7 +34,7 @@ def _explain(args: argparse.Namespace) -> int:
         answer = app.explain.explain(gateway, operator(args), Identifier(args.subscriber, args.remote_id, args.email),
                                      mailing_id=args.mailing, instance_id=args.mailing_instance,
                                      integration=args.integration)
-    print(json.dumps(facts(answer, instant), ensure_ascii=False) if args.json else "\n".join(lines(answer)))
+    print(json.dumps(facts(answer, instant), ensure_ascii=False) if args.json else shown("\n".join(lines(answer))))
     return 0
 
 

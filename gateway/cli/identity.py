@@ -95,9 +95,11 @@ def _erase(args: argparse.Namespace) -> int:
             view = app.erasure.erase(unit, who, confirmed=True, close_writebacks=args.close_writebacks)
     facts = {**asdict(view), "erased_at": instant(view.erased_at)}
     others = f" Records {', '.join(map(str, view.other_ids))} have the address, too." if view.other_ids else ""
+    kept = f" Mails in quarantine stay: `gateway bounces show {view.quarantined_mails[0]}` and such; " \
+           f"their ids: {', '.join(map(str, view.quarantined_mails[:50]))}." if view.quarantined_mails else ""
     return say(args, facts, f"Erased: {view.addresses} addresses, {view.remote_ids} remote IDs, {view.values} sets of "
                             f"values. {view.events} events and {view.deliveries} deliveries stay without the person."
-                            + others)
+                            + others + kept)
 
 
 def _ask(gateway: app.Gateway, actor: Actor, args: argparse.Namespace, who: Identifier) -> None:

@@ -1,37 +1,50 @@
-"""How does an operator set up a bridge to an AMS and sync it?"""
+"""How does an operator set up a bridge to an AMS?"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from contextlib import closing
-from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from gateway import app
+from gateway.cli import integrationlook, sync
 from gateway.cli.common import Commands, operator, say
 from gateway.domain.integration import IDENTITIES
+from gateway.domain.writeback import KINDS, PULLED
 from gateway.errors import GatewayError
 
 
 def declare(commands: Commands) -> None:
-    """Declares ``gateway integration`` and ``gateway sync``."""
+    """Declares ``gateway integration``."""
     group = commands.group("integration", "Bridges to an AMS.")
     made = group.add("add", _add, "Add a bridge.", branded=True, takes_settings=False)
     made.add_argument("--name", required=True)
-    made.add_argument("--kind", required=True, metavar="KIND", help="sql, or api for a system that only calls us")
+    made.add_argument("--kind", required=True, metavar="KIND",
+                      help="sql, http, soap or folder; or api for a system that only calls us")
     # the contract calls the bridge's file --config; the settings file is then given before the command
     made.add_argument("--config", type=Path, dest="bridge_config", metavar="FILE", help="the bridge as JSON")
     made = group.add("set", _set, "Change a bridge.", branded=True, takes_settings=False)
     made.add_argument("--name", required=True)
     made.add_argument("--identity", choices=IDENTITIES,
                       help="how its records are known: by remote ID and address, or by the remote ID alone")
+    made.add_argument("--writebacks", choices=("pull", "none"),
+                      help="pull: it fetches and acknowledges its writebacks itself; none: it does not (any more)")
+    made.add_argument("--take", action="append", choices=KINDS, metavar="KIND",
+                      help=f"with pull or a webhook, which: {', '.join(KINDS)}; repeatable; unsubscribe always; "
+                           "default the first four")
+    made.add_argument("--webhook", metavar="URL", help="post its writebacks there, signed; none: not any more")
+    made.add_argument("--webhook-secret", metavar="auto|-", choices=("auto", "-"),
+                      help="-: read the secret from input; auto, the default: make one, if there is none, and show it "
+                           "once", dest="hook_key")
+    made.add_argument("--webhook-plain-http", action="store_true", help="allow http:// to other machines")
+    made.add_argument("--rotate-webhook-secret", action="store_true",
+                      help="make a new secret, which is shown once; the old one signs too for 24 hours")
     made.add_argument("--config", type=Path, dest="bridge_config", metavar="FILE", help="the bridge as JSON")
-    made = commands.add("sync", _sync, "Sync an integration now.", branded=True)
-    made.add_argument("--integration", required=True, metavar="NAME")
-    made.add_argument("--preview", action="store_true", help="print the counts and change nothing")
-    made.add_argument("--full", action="store_true", help="read everything, not only what changed")
-    made.add_argument("--release", action="store_true", help="apply a mass change that the brake would hold")
+    sync.declare_choices(made)
+    integrationlook.declare(group)
 
 
 def _add(args: argparse.Namespace) -> int:
@@ -43,42 +56,65 @@ def _add(args: argparse.Namespace) -> int:
 
 
 def _set(args: argparse.Namespace) -> int:
-    if args.identity is None and args.bridge_config is None:
-        raise GatewayError("INVALID_REQUEST", "Say what to change: --identity, --config, or both.")
+    _check_choices(args)
     config = None if args.bridge_config is None else _bridge_config(args.bridge_config)
     with closing(app.open_gateway(args.config)) as gateway, gateway.unit(operator(args)) as unit:
         app.accounts.require_brand(unit)
         integration_id = app.integrations.get_by_name(unit, args.name).integration_id
         if args.identity is not None:
             app.integrations.set_identity(unit, integration_id, args.identity)
+        if args.writebacks is not None:
+            app.integrations.set_pulls(unit, integration_id, (args.take or PULLED) if args.writebacks == "pull" else ())
         if config is not None:
             app.integrations.reconfigure(unit, integration_id, config)
+        if sync.chosen(args):
+            app.syncchoices.choose(unit, integration_id, sync.chosen(args))
+        secret = _set_webhook(args, unit, integration_id)
+    if secret is not None:
+        return say(args, {"id": integration_id, "name": args.name, "webhookSecret": secret},
+                   f"Integration {args.name} changed. The secret of its webhook is shown this once:\n{secret}")
     return say(args, {"id": integration_id, "name": args.name}, f"Integration {args.name} changed.")
+
+
+def _check_choices(args: argparse.Namespace) -> None:
+    posts = args.webhook not in (None, "none")
+    if not (args.identity or args.bridge_config or args.writebacks or args.webhook or args.rotate_webhook_secret
+            or sync.chosen(args)):
+        raise GatewayError("INVALID_REQUEST", "Say what to change: --identity, --writebacks, --webhook, "
+                                              "--rotate-webhook-secret, --schedule or another choice of its syncs, "
+                                              "--config.")
+    if args.take and args.writebacks != "pull" and not posts:
+        raise GatewayError("INVALID_REQUEST", "--take goes with --writebacks pull, or with --webhook URL.",
+                           field="take")
+    if (args.hook_key or args.webhook_plain_http) and not posts:
+        raise GatewayError("INVALID_REQUEST", "It goes with --webhook URL.", field="webhook")
+    if args.rotate_webhook_secret and args.webhook:
+        raise GatewayError("INVALID_REQUEST", "Set the webhook and rotate its secret one after the other.",
+                           field="webhook")
+
+
+def _set_webhook(args: argparse.Namespace, unit: Any, integration_id: int) -> str | None:
+    """The secret that was made, if one was."""
+    if args.rotate_webhook_secret:
+        made: str = app.webhooks.rotate(unit, integration_id)
+        return made
+    if args.webhook == "none":
+        app.webhooks.remove(unit, integration_id)
+    elif args.webhook is not None:
+        given = sys.stdin.readline().strip() if args.hook_key == "-" else None  # not for all who list processes
+        shown: str | None = app.webhooks.set_up(unit, integration_id, args.webhook, secret=given, take=args.take or (),
+                                                plain_http=args.webhook_plain_http)
+        return shown
+    return None
 
 
 def _bridge_config(path: Path) -> dict[str, object]:
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = json.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
+    except RecursionError:
+        raise GatewayError("INVALID_VALUE", f"{path} is nested too deeply.", field="config") from None
     except ValueError as error:
         raise GatewayError("INVALID_VALUE", f"{path} is not JSON: {error}.", field="config") from None
     if not isinstance(config, dict):
         raise GatewayError("INVALID_VALUE", f"{path} must hold one JSON object.", field="config")
     return config
-
-
-def _sync(args: argparse.Namespace) -> int:
-    with closing(app.open_gateway(args.config)) as gateway:
-        with gateway.reading(operator(args)) as unit:
-            app.accounts.require_brand(unit)
-            found = app.integrations.get_by_name(unit, args.integration)
-        report = app.sync.run(gateway, args.brand, found.integration_id, preview=args.preview, full=args.full,
-                              release=args.release)
-    facts = {"integration": report.integration, "state": report.state, "preview": report.preview, **report.counters}
-    if report.message:
-        facts["message"] = report.message
-    lines = [f"{name}: {value}" for name, value in facts.items()]
-    samples = {name: [asdict(sample) for sample in kept] for name, kept in report.samples.items()}
-    for name, kept in report.samples.items():
-        lines += [f"  {name}: {s.remote_id or '-'} {s.email or '-'} {s.detail}".rstrip() for s in kept]
-    say(args, facts | {"samples": samples}, "\n".join(lines))
-    return 0 if report.state in ("success", "skipped") else 1

@@ -20,7 +20,7 @@ def declare(commands: Commands) -> None:
     made.add_argument("--no-worker", action="store_true", help="leave the background work to `gateway worker`")
     made = commands.add("worker", _worker, "Run background work alone.")
     made.add_argument("--concurrency", type=positive, default=4, metavar="N", help="threads; default 4")
-    commands.add("doctor", _doctor, "Check settings, database, worker, mail server, clock, disk.")
+    commands.add("doctor", _doctor, "Check settings, database, worker, mail server, DNS, clock, disk.")
     made = commands.add("wsdl", _wsdl, "Write, or compare, the frozen contracts.")
     made.add_argument("--check", action="store_true", help="compare only; exit 1 when they differ")
 
@@ -50,7 +50,7 @@ def _doctor(args: argparse.Namespace) -> int:
 
 
 def _wsdl(args: argparse.Namespace) -> int:
-    differing = app.contract.check() if args.check else app.contract.write()
+    differing = [name for each in app.doors().CONTRACTS for name in (each.check() if args.check else each.write())]
     if args.check and differing:
         raise GatewayError("STATE_CONFLICT", f"These files are not what the code publishes: {', '.join(differing)}. "
                                              "Run `gateway wsdl` and look at the difference.")

@@ -3,17 +3,36 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import json
+import os
 import re
 import sys
 from collections.abc import Sequence
 
 from gateway import log
-from gateway.cli import accounts, explain, identity, imports, integrations, processes
+from gateway.cli import (
+    accounts,
+    backup,
+    bounces,
+    dkim,
+    explain,
+    fields,
+    groups,
+    identity,
+    imports,
+    integrations,
+    mailings,
+    processes,
+    sync,
+    templates,
+    writebacks,
+)
 from gateway.cli.common import Command, Commands
 from gateway.errors import GatewayError, SettingsError
 
-NOUNS = (processes, accounts, integrations, imports, identity, explain)
+NOUNS = (processes, backup, accounts, integrations, sync, groups, writebacks, fields, imports, mailings, templates,
+         bounces, identity, dkim, explain)
 """The modules that declare commands, in the order in which the help lists them."""
 
 
@@ -21,9 +40,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and answers its exit code; errors go to standard error with what to do next."""
     args = _parser().parse_args(arguments)
     log.setup()
+    if not gc.get_freeze_count():
+        gc.freeze()  # what is loaded now stays: looking at it again and again is a third of the work of a long import
     command: Command = args.command
     try:
-        return command(args)
+        code = command(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever read the answer, such as `head`, had enough of it
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except SettingsError as error:
         return _fail(args, "SETTINGS", str(error))
     except GatewayError as error:
@@ -51,10 +77,14 @@ def _reason(error: GatewayError) -> str:
 def _fail(args: argparse.Namespace, code: str, message: str, field: str | None = None) -> int:
     if getattr(args, "json", False):
         print(json.dumps({"error": {"code": code, "field": field, "message": message}}))
-    print(f"gateway: {code}: {message}" + (f" (--{_option(field)})" if field else ""), file=sys.stderr)
+    option = _option(field or "")
+    is_one = hasattr(args, option.replace("-", "_"))  # a key of a configuration, say, is none
+    print(f"gateway: {code}: {message}" + (f" (--{option})" if is_one else ""), file=sys.stderr)
     return 1
 
 
 def _option(field: str) -> str:
     """The option that a field of the services is on the command line: in words with dashes, lists one by one."""
-    return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", {"interests": "interest"}.get(field, field))
+    known = {"interests": "interest", "mailingId": "mailing", "instanceId": "instance", "deliveryId": "delivery",
+             "templateId": "template", "writebackId": "writeback", "runId": "run", "groupId": "group"}
+    return re.sub("[A-Z]", lambda letter: f"-{letter[0].lower()}", known.get(field, field))

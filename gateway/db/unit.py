@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.engine import Connection
 
@@ -26,7 +28,9 @@ class Unit:
     """One transaction. Made by ``gateway.unit(actor)``, which commits on success and rolls back on error.
 
     ``now`` is taken after the transaction began, so rows stamped with it never look older than their
-    transaction (SOAP-70). ``rings`` leave with the commit and are dropped by a rollback.
+    transaction (SOAP-70). ``rings`` leave with the commit and are dropped by a rollback. ``if_undone`` is called when
+    what is done in the unit raises: for files, which no rollback removes. ``live``: the gateway's ``LiveDesk``, which
+    asks foreign systems while a message is shown; None: nobody is asked.
     """
 
     connection: Connection
@@ -35,6 +39,8 @@ class Unit:
     settings: Settings
     keys: Keys
     rings: list[Ring] = field(default_factory=list)
+    if_undone: list[Callable[[], object]] = field(default_factory=list)
+    live: Any = None
 
     @property
     def brand_id(self) -> int:

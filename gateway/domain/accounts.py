@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 
 from gateway.errors import GatewayError
 
-READER, SENDER, ADMIN = "reader", "sender", "admin"
-ROLES = (READER, SENDER, ADMIN)
+READER, SENDER, INTEGRATION, ADMIN = "reader", "sender", "integration", "admin"
+ROLES = (READER, SENDER, INTEGRATION, ADMIN)
 SCOPES = ("import", "send", "report", "writeback")
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     READER: frozenset({"report"}),
     SENDER: frozenset({"report", "import", "send"}),
+    INTEGRATION: frozenset({"report", "import", "send", "writeback"}),  # a foreign system's own user: it acknowledges
     ADMIN: frozenset({"report", "import", "send", "writeback", "admin"}),
 }
 

@@ -6,6 +6,7 @@ certain that the record does not fail, so a failed record changes nothing (PUSH-
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.domain import identity, interests, links, merge, records
@@ -122,7 +123,7 @@ def _remove(batch: Batch, index: int, record: SubscriberRecord, who: Identity, r
     if any(changed):
         batch.touch(person)
     return _outcome(index, record, who, resolution, records.UPDATED if any(changed) else records.UNCHANGED, None,
-                    person, warnings)
+                    person, warnings, blocked_by=batch.directory.blockers(person))
 
 
 def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, resolution: Resolution,
@@ -151,11 +152,11 @@ def _store(batch: Batch, index: int, record: SubscriberRecord, who: Identity, re
     if written and len(person.documents) > 1:
         warnings += [Problem("VALUE_NOT_EFFECTIVE", "Stored, but the value of another source comes first.", name)
                      for name in merge.not_effective(person, batch.value_source_id, written, batch.rank)]
-    if resolution.action != END:
-        _warn_of_status(batch, person, warnings)
+    blockers = batch.directory.blockers(person) if resolution.action != END else ()
+    _warn_of_status(blockers, warnings)
     if status == records.UNCHANGED and changed:
         status = records.UPDATED
-    return _outcome(index, record, who, resolution, status, None, person, warnings, changes)
+    return _outcome(index, record, who, resolution, status, None, person, warnings, changes, blockers)
 
 
 def _with_unknown(batch: Batch, record: SubscriberRecord, values: Values,
@@ -236,8 +237,7 @@ def _name_of(names: Interests, interest_id: int) -> str:
     return next(name for name, found in names.by_name.items() if found == interest_id)
 
 
-def _warn_of_status(batch: Batch, person: Person, warnings: list[Problem]) -> None:
-    blockers = batch.directory.blockers(person)
+def _warn_of_status(blockers: Sequence[str], warnings: list[Problem]) -> None:
     if not blockers:
         return
     if ORPHAN in blockers:
@@ -255,7 +255,7 @@ def _failed(index: int, record: SubscriberRecord, rule: str | None, problem: Pro
 
 def _outcome(index: int, record: SubscriberRecord, who: Identity, resolution: Resolution, status: str,
              problem: Problem | None, person: Person | None = None, warnings: list[Problem] | None = None,
-             changes: Changes | None = None) -> Outcome:
+             changes: Changes | None = None, blocked_by: tuple[str, ...] = ()) -> Outcome:
     known = person or resolution.person
     told = list(record.warnings if warnings is None else warnings)
     if who.spelled is not None:
@@ -264,4 +264,4 @@ def _outcome(index: int, record: SubscriberRecord, who: Identity, resolution: Re
     return Outcome(
         index, status, resolution.rule, None if known is None else known.subscriber_id, who.remote_id,
         who.email or (None if known is None else known.email), resolution.matched_by, problem,
-        tuple(told), changes or {}, record.line)
+        tuple(told), changes or {}, record.line, blocked_by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -18,6 +19,12 @@ class BounceClass(StrEnum):
 HARD_CODES = frozenset({"5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1", "5.4.4"})
 SOFT_CODES = frozenset({"5.2.2", "5.2.3"})
 
+GENERIC = frozenset({"5.0.0", "4.0.0"})
+"""Says no more than that it failed: the diagnostic's own code says more (RFC 3463, 2)."""
+
+_DIAGNOSED = re.compile(r"(?<![\d.])([245]\d\d)(?:[- ](?:#?([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d))?|$)")
+_ENHANCED = re.compile(r"(?<![\d.])([45]\.\d{1,3}\.\d{1,3})(?!\.?\d)")
+_AT_MESSAGE = re.compile(r"in reply to end of DATA|end of data|after DATA|message (?:body|content)", re.I)
 _ADDRESS = re.compile(r"<[^>]*>|\S+@\S+|https?://\S+")
 _POLICY = re.compile(r"\b(?:spam|policy|policies|reputation|blacklist\w*|blocklist\w*|blocked|dmarc|dkim|spf)\b", re.I)
 
@@ -40,6 +47,33 @@ def classify(code: int | None, enhanced: str | None = None, text: str = "", *, s
     if enhanced is not None and not enhanced.endswith(".0"):
         return BounceClass.OTHER
     return _by_reply(code, stage)
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What a report's failure comes to: its class, the code that is shown for it, and the reply code that it names."""
+
+    bounce_class: BounceClass
+    code: str | None
+    reply: int | None = None
+
+
+def diagnose(status: str | None, diagnostic: str) -> Diagnosis:
+    """The class of a recipient that a delivery status says has failed (SEND-54).
+
+    The status decides; one that says nothing (``5.0.0``) gives way to the code in the diagnostic. A reply code is
+    taken for one to RCPT, unless the text says that the message was refused.
+    """
+    reply = _DIAGNOSED.search(diagnostic)
+    code = int(reply[1]) if reply else None
+    named = reply[2] if reply and reply[2] else None
+    if named is None:
+        found = _ENHANCED.search(diagnostic)
+        named = found[1] if found else None
+    enhanced = named if named and (status is None or status in GENERIC) else status
+    stage = "message" if _AT_MESSAGE.search(diagnostic) else "rcpt"
+    bounce_class = classify(code, enhanced, diagnostic, stage=stage)
+    return Diagnosis(bounce_class, enhanced or (str(code) if code else None), code)
 
 
 def _by_enhanced(enhanced: str | None) -> BounceClass | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.domain.sync import BRAKE_ROWS, BRAKE_SHARE
+BRAKE_SHARE, BRAKE_ROWS = 0.10, 10
 
 SHARE, ROWS = "brakeShare", "brakeRows"
 """Names in the brand's settings: the share, from 0 to 1, and the number that must both be passed."""
@@ -28,6 +28,11 @@ def brake_of(settings: Mapping[str, object]) -> Brake:
     share, rows = settings.get(SHARE), settings.get(ROWS)
     return Brake(float(share) if _is_number(share) and 0 <= share <= 1 else BRAKE_SHARE,  # type: ignore[operator]
                  rows if isinstance(rows, int) and _is_number(rows) and rows >= 0 else BRAKE_ROWS)
+
+
+def tighter_or_looser(brake: Brake, share: float | None, rows: int | None) -> Brake:
+    """The brake with an integration's own numbers, where it has some."""
+    return Brake(brake.share if share is None else share, brake.rows if rows is None else rows)
 
 
 def _is_number(value: object) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from gateway.domain.bounces import BounceClass
 
@@ -12,12 +13,20 @@ ACCEPTED, REFUSED, EXPIRED, CANCELLED = "accepted", "refused", "expired", "cance
 STATES = (LEFT_OUT, QUEUED, CLAIMED, DEFERRED, IN_DOUBT, ACCEPTED, REFUSED, EXPIRED, CANCELLED)
 OPEN = (QUEUED, CLAIMED, DEFERRED)
 """Pending: the instance is not finished while one of these is left."""
+OUT = (ACCEPTED, REFUSED, EXPIRED)
+"""Sent, with or without a bounce (SEND-10)."""
+
+LOST_AFTER = dt.timedelta(seconds=600)
+"""So long after its lease (the longest timeout of an exchange) a sender that cannot be asked is given up (SEND-22)."""
 
 EXCLUDED_INTEREST, INVALID_ADDRESS, ORPHAN = "excluded_interest", "invalid_address", "orphan"
 UNSUBSCRIBED, REMOTE_FLAG, BAD_EMAIL = "unsubscribed", "remote_flag", "bad_email"
+RECEIVED_BEFORE, OPENED_BEFORE, NOT_RECEIVED, NOT_FAILED = (
+    "received_before", "opened_before", "not_received", "not_failed")
+FREQUENCY_CAP = "frequency_cap"
 DUPLICATE_ADDRESS, PERSONALISATION_MISSING, ERASED = "duplicate_address", "personalisation_missing", "erased"
-REASONS = (EXCLUDED_INTEREST, INVALID_ADDRESS, ORPHAN, UNSUBSCRIBED, REMOTE_FLAG, BAD_EMAIL, DUPLICATE_ADDRESS,
-           PERSONALISATION_MISSING, ERASED)
+REASONS = (EXCLUDED_INTEREST, INVALID_ADDRESS, ORPHAN, UNSUBSCRIBED, REMOTE_FLAG, BAD_EMAIL, RECEIVED_BEFORE,
+           OPENED_BEFORE, NOT_RECEIVED, NOT_FAILED, FREQUENCY_CAP, DUPLICATE_ADDRESS, PERSONALISATION_MISSING, ERASED)
 """Why somebody is left out; the first that holds in this order (SEND-8)."""
 
 STEPS: dict[tuple[str, str], str] = {
@@ -30,13 +39,15 @@ STEPS: dict[tuple[str, str], str] = {
     (CLAIMED, "expire"): EXPIRED,  # one temporary failure too many (SEND-33)
     (CLAIMED, "doubt"): IN_DOUBT,  # the body started and no outcome is known (SEND-12)
     (CLAIMED, "leave_out"): LEFT_OUT,  # opted out between freezing and sending (SEND-9)
-    (CLAIMED, "cancel"): CANCELLED,  # only while the body has not started: the worker's mark then fails
+    (CLAIMED, "cancel"): CANCELLED,  # only while the body has not started: its sender lets go of it
     (QUEUED, "cancel"): CANCELLED,
     (DEFERRED, "cancel"): CANCELLED,
     (IN_DOUBT, "accept"): ACCEPTED,  # evidence (SEND-24), or the worker's own answer after its lease ran out
     (IN_DOUBT, "refuse"): REFUSED,  # the same late answer of the same attempt
     (IN_DOUBT, "defer"): DEFERRED,
     (IN_DOUBT, "expire"): EXPIRED,
+    (IN_DOUBT, "resend"): QUEUED,  # a decision (SEND-24): it may arrive twice
+    (IN_DOUBT, "count_as_sent"): ACCEPTED,  # a decision, too
 }
 
 
@@ -45,12 +56,10 @@ def states_before(event: str) -> tuple[str, ...]:
     return tuple(state for state, step in STEPS if step == event)
 
 
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """One delivery in the hands of a lane.
+class Claimed(NamedTuple):  # this and the next are made for every message, and cheaper than a frozen dataclass
+    """One delivery in the hands of a sender.
 
-    ``attempt`` counts the tries before this one. ``wait_s`` is how long the row was last held back because the mail
-    server could not be reached (SEND-32), 0 when it was not.
+    ``attempt`` counts the tries before this one; ``domain_group`` is whose mail servers it goes to (SEND-34).
     """
 
     delivery_id: int
@@ -59,11 +68,10 @@ class Claimed:
     remote_id: str | None
     attempt: int
     first_tried_at: dt.datetime | None
-    wait_s: float = 0.0
+    domain_group: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(NamedTuple):
     """What became of one claimed delivery: ``event`` is of :data:`STEPS`."""
 
     claimed: Claimed
@@ -74,6 +82,8 @@ class Settled:
     code: str | None = None
     status_text: str | None = None
     bounce_class: str | None = None
+    reply: int | None = None  # the three digits, which an enhanced code stands before
+    tiers: str | None = None  # from where its live fields were served (ID-76)
 
     @property
     def attempt(self) -> int:

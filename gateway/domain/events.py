@@ -11,8 +11,14 @@ OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED = "opened", "clicked", "unsubscribed
 OPTED_OUT, COMPLAINED, MERGED = "opted_out", "complained", "merged"
 ERASED, UNMERGED, REJOINED = "erased", "unmerged", "rejoined"
 ADDRESS_CORRECTED = "address_corrected"
+PREFERENCE = "preference"
+"""A person changed a field, or joined an interest, on the preference form."""
+
 TYPES = (SENT, DEFERRED, BOUNCED, IN_DOUBT, OPENED, CLICKED, UNSUBSCRIBED, RESUBSCRIBED, OPTED_OUT, COMPLAINED, MERGED,
-         ERASED, UNMERGED, REJOINED, ADDRESS_CORRECTED)
+         ERASED, UNMERGED, REJOINED, ADDRESS_CORRECTED, PREFERENCE)
+
+MOBILE, DESKTOP, BROWSER, WEB_MAIL, UNKNOWN = "mobile", "desktop", "web browser", "web based email", "unknown"
+"""Types of what a recipient reads mail with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +41,8 @@ class NewEvent:
     automated: bool = False
     rule: str | None = None
     raw: Mapping[str, object] | None = None
+    client_name: str | None = None
+    client_type: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ OPEN, RESTING, ENDED, LEFT = "open", "resting", "ended", "left"
 
 OPT_OUT, REMOTE_FLAG, BAD_EMAIL, ORPHAN = "opt_out", "remote_flag", "bad_email", "orphan"
 INVALID_ADDRESS, DUPLICATE_ADDRESS, EXCLUDED_INTEREST = "invalid_address", "duplicate_address", "excluded_interest"
+RECEIVED_BEFORE, OPENED_BEFORE, NOT_RECEIVED = "received_before", "opened_before", "not_received"
+NOT_FAILED, FREQUENCY_CAP = "not_failed", "frequency_cap"
 NOT_TARGETED, MERGED, ERASED = "not_targeted", "merged", "erased"
 """Facts that keep a mailing from a record; the first four are the words of ``blocked_by``."""
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 API = "api"
 """The kind without a bridge: it calls us, and we cannot call it."""
@@ -26,7 +27,11 @@ class IntegrationView:
     """An integration as lists show it; its configuration is a secret and not part of it.
 
     ``state``: ``up``, or ``down`` during an outage, with the time of the next probe and the number of
-    outages met in a row (ID-60). ``cursor``: up to where its changes are known (ID-68).
+    outages met in a row (ID-60). ``cursor``: up to where its changes are known (ID-68). ``pulls``: the kinds of
+    writebacks that it fetches and acknowledges itself (ID-63); with any, we do not write into it, bridge or not.
+    ``has_webhook``: they are posted to it, signed (ID-63).
+    ``choices``: how it is synced (:mod:`gateway.domain.schedule`); ``next_sync_at``: when, by its schedule (ID-66).
+    ``config_mark``: another one for each configuration that was stored; it tells nothing of what is in it.
     """
 
     integration_id: int
@@ -38,3 +43,8 @@ class IntegrationView:
     failures: int
     cursor: str | None
     created_at: dt.datetime
+    pulls: tuple[str, ...] = ()
+    choices: Mapping[str, object] = field(default_factory=dict, hash=False)
+    next_sync_at: dt.datetime | None = None
+    has_webhook: bool = False
+    config_mark: str = ""

@@ -181,7 +181,11 @@ def _names(problems: list[Problem], name: str, value: Any) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class ColumnPlan:
-    """Where each column of a table goes. ``unmapped`` are the columns that go nowhere, named once to the sender."""
+    """Where each column of a table goes. ``unmapped`` are the columns that go nowhere, named once to the sender.
+
+    ``separator`` is between the interests of a cell, which the person ``leaves``, or joins. ``needs_email``: a remote
+    ID alone is no record.
+    """
 
     width: int
     remote_id: int | None
@@ -190,22 +194,28 @@ class ColumnPlan:
     do_not_email: int | None
     fields: tuple[tuple[int, str], ...]
     unmapped: tuple[str, ...]
+    separator: str = "|"
+    leaves: bool = False
+    needs_email: bool = False
 
     def record(self, cells: Sequence[str], line: int | None) -> SubscriberRecord:
         """The record of a row of ``width`` cells; an empty cell is ``""`` (ID-41), which names nobody."""
         problem = flag = None
-        add: tuple[str, ...] = ()
+        names: tuple[str, ...] = ()
         if self.do_not_email is not None:
             try:
                 flag = boolean_of(cells[self.do_not_email])
             except ValueProblem as wrong:
                 problem = Problem("INVALID_VALUE", str(wrong), DO_NOT_EMAIL)
         if self.interests is not None:
-            add = tuple(name for name in map(str.strip, cells[self.interests].split("|")) if name)
-        return SubscriberRecord(
-            None if self.remote_id is None else cells[self.remote_id] or None,
-            None if self.email is None else cells[self.email] or None,
-            {name: cells[at] for at, name in self.fields}, add, (), flag, problem, (), line)
+            names = tuple(name for name in map(str.strip, cells[self.interests].split(self.separator)) if name)
+        remote_id = None if self.remote_id is None else cells[self.remote_id] or None
+        email = None if self.email is None else cells[self.email] or None
+        if self.needs_email and remote_id and not email:
+            problem = Problem("EMAIL_MISSING", "The row has no e-mail address.", EMAIL)
+        add, leave = ((), names) if self.leaves else (names, ())
+        return SubscriberRecord(remote_id, email, {name: cells[at] for at, name in self.fields}, add, leave, flag,
+                                problem, (), line)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from gateway.domain.documents import as_text
 from gateway.domain.people import Directory, Document, Membership, Merge, Person
+from gateway.domain.suppression import stricter
 
 NATIVE, GROUPS, LIST = "native", "groups", "list"
 """The channels of a source; each of them replaces only its own memberships (ID-38)."""
@@ -121,8 +122,9 @@ def absorb(directory: Directory, survivor: Person, loser: Person, remote_id: str
             _fill(own, document)
     _take_memberships(survivor, loser, now)
     survivor.left |= loser.left
-    if survivor.opted_out_at is None:
-        survivor.opted_out_at, survivor.opt_out_origin = loser.opted_out_at, loser.opt_out_origin
+    if loser.opted_out_at is not None:
+        survivor.opted_out_at = survivor.opted_out_at or loser.opted_out_at
+        survivor.opt_out_origin = stricter(survivor.opt_out_origin, loser.opt_out_origin)
     assert loser.email is not None
     directory.merges.append(Merge(loser.subscriber_id, survivor.subscriber_id, remote_id, loser.email))
     directory.bury(loser, survivor)

@@ -77,7 +77,8 @@ def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field
     catalogue, odd = Catalogue(dict(fields)), set[int]()
     for at, record in enumerate(records):
         email, remote_id = (record.email or "").strip().lower(), (record.remote_id or "").strip()
-        values = None if _is_special(record) else read_values(record.values, catalogue, KEEP)
+        values = (None if _is_special(record) else
+                  read_values(record.values, catalogue, KEEP) if record.values else Values({}))
         if (not isinstance(values, Values) or values.unknown or values.doubled or not is_ordinary(email, max_email)
                 or not _is_plain_id(remote_id)):
             odd.add(at)
@@ -93,7 +94,7 @@ def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field
 
 def _is_special(record: SubscriberRecord) -> bool:
     return bool(record.problem is not None or record.warnings or record.add_interests or record.remove_interests
-                or record.listed is not None or record.do_not_email is not None or record.whole or record.deleted
+                or record.listed is not None or record.do_not_email or record.whole or record.deleted
                 or record.groups)
 
 

@@ -9,14 +9,23 @@ import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.domain.suppression import UNSUBSCRIBED, status
+
 ADD, UPDATE, ADD_OR_UPDATE, REMOVE, REPLACE_ALL = "Add", "Update", "AddOrUpdate", "Remove", "ReplaceAll"
 MODES = (ADD, UPDATE, ADD_OR_UPDATE, REMOVE, REPLACE_ALL)
+UNSUBSCRIBE, RESUBSCRIBE = "Unsubscribe", "Resubscribe"
+STATUS_MODES = (UNSUBSCRIBE, RESUBSCRIBE)
+"""What a declared table may do besides: its rows change nothing but whether people are mailed (aapi.md section 5.4)."""
+
 KEEP, CLEAR = "Keep", "Clear"
 
 CREATED, ADOPTED, UPDATED, UNCHANGED = "created", "adopted", "updated", "unchanged"
 SKIPPED, SUPPRESSED, FAILED = "skipped", "suppressed", "failed"
 STATUSES = (CREATED, ADOPTED, UPDATED, UNCHANGED, SKIPPED, SUPPRESSED, FAILED)
 """Status words of PUSH-29, in the order in which every door lists the counters."""
+
+EMAIL_CHANGED, MET_UNSUBSCRIBED = "emailChanged", "metUnsubscribed"
+"""What is counted besides: records whose address was overwritten, and those that met somebody who is unsubscribed."""
 
 MAX_SYNC_RECORDS = 1000
 MAX_REMOTE_ID, MAX_EMAIL, MAX_NAME, MAX_VALUE, MAX_INTEREST = 255, 254, 100, 4000, 255
@@ -86,7 +95,8 @@ class ImportOptions:
     system when it is not the credential's own (SOAP-19). ``detail``: All, Failures or None. ``notify``: addresses
     that get a mail when a job has ended. ``change_addresses``: whether a known remote ID may come with another
     address (ID-28); None: an integration may, an upload by a person may not. ``create_fields``: a field that the brand
-    does not have is made, whatever the brand's setting says (Demographics of PUSH-16).
+    does not have is made, whatever the brand's setting says (Demographics of PUSH-16). ``known_interests``: an interest
+    that a record names is never made; those of the whole call may be.
     """
 
     mode: str = ADD_OR_UPDATE
@@ -99,6 +109,7 @@ class ImportOptions:
     notify: tuple[str, ...] = ()
     change_addresses: bool | None = None
     create_fields: bool = False
+    known_interests: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +117,8 @@ class Outcome:
     """What became of one record. ``index`` is the 0-based position sent; ``rule`` is of identity.md.
 
     ``matched_by``: ``remoteId`` or ``email`` when a stored record was found. ``changes``: what changed,
-    name -> (old, new), for the decision log.
+    name -> (old, new), for the decision log. ``blocked_by``: facts that kept mail from the person, words of
+    :mod:`gateway.domain.suppression`.
     """
 
     index: int
@@ -120,11 +132,15 @@ class Outcome:
     warnings: tuple[Problem, ...] = ()
     changes: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     line: int | None = None
+    blocked_by: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Counters:
-    """Counts that add up: ``received`` is the sum of the seven status counters (PUSH-28)."""
+    """Counts that add up: ``received`` is the sum of the seven status counters (PUSH-28).
+
+    ``notes``: how many records were ``EMAIL_CHANGED`` and ``MET_UNSUBSCRIBED``.
+    """
 
     received: int = 0
     created: int = 0
@@ -136,6 +152,7 @@ class Counters:
     failed: int = 0
     by_code: dict[str, int] = field(default_factory=dict)
     warnings: dict[str, int] = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
 
     def add(self, outcome: Outcome) -> None:
         """Counts one outcome."""
@@ -145,6 +162,13 @@ class Counters:
             self.by_code[outcome.problem.code] = self.by_code.get(outcome.problem.code, 0) + 1
         for warning in outcome.warnings:
             self.warnings[warning.code] = self.warnings.get(warning.code, 0) + 1
+        if outcome.status in (UPDATED, ADOPTED) and "email" in outcome.changes:
+            self._note(EMAIL_CHANGED)
+        if outcome.blocked_by and status(outcome.blocked_by) == UNSUBSCRIBED:
+            self._note(MET_UNSUBSCRIBED)
+
+    def _note(self, what: str) -> None:
+        self.notes[what] = self.notes.get(what, 0) + 1
 
     def add_many(self, status: str, count: int) -> None:
         """Counts so many outcomes of this status, of which there is nothing else to say."""
@@ -230,7 +254,11 @@ class SubscriberView:
 
 @dataclass(frozen=True, slots=True)
 class InterestView:
-    """An interest with its member counts (open memberships; those of them that mail would reach)."""
+    """An interest with its member counts (open memberships; those of them that mail would reach).
+
+    ``group``: the id of the group of its integration that defines who is in it; the counts are then of ``resolved_at``,
+    when the system was last asked (None: never).
+    """
 
     interest_id: int
     name: str
@@ -240,6 +268,8 @@ class InterestView:
     members: int
     sendable: int
     created_at: dt.datetime
+    group: str | None = None
+    resolved_at: dt.datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ MEANINGS: dict[str, str] = {
     "ID-50": "An unsubscribe counts for the address and all its records; an interest that is left counts for that one "
              "alone.",
     "ID-51": "A resubscribe, with a reason, ended opt-out and bounce at the address and on its records.",
+    "ID-56": "The person changed a field on the preference form; the systems that know it are told.",
+    "ID-63": "A foreign system that fetches its writebacks said what became of one.",
     "ID-69": "A complete sync did not list the remote ID any more, so its link ended.",
     "ID-70": "The change was too large to happen by itself and waited for an administrator.",
     "ID-71": "The foreign system lists the remote ID several times with different data, so nothing of it was applied.",

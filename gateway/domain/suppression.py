@@ -12,6 +12,8 @@ OPT_OUT, REMOTE_FLAG, ORPHAN = "opt_out", "remote_flag", "orphan"
 
 LINK, ONE_CLICK, FORM, COMPLAINT, ADMIN, API = "link", "one-click", "form", "complaint", "admin", "api"
 ORIGINS = (LINK, ONE_CLICK, FORM, COMPLAINT, ADMIN, API)
+BY_THE_PERSON = (LINK, ONE_CLICK, FORM)
+"""Origins of what people did themselves, and may take back themselves on the preference form (ID-51, ID-52)."""
 MAX_REASON = 250
 
 
@@ -22,6 +24,11 @@ class AddressFacts:
     opted_out_at: dt.datetime | None = None
     opt_out_origin: str | None = None
     bounced_at: dt.datetime | None = None
+
+
+def stricter(one: str | None, other: str | None) -> str | None:
+    """The origin that stays when one opt-out meets another: a complaint, else the first (ID-51)."""
+    return COMPLAINT if COMPLAINT in (one, other) else one or other
 
 
 def blocked_by(*, opted_out: bool, flagged: bool, bounced: bool, orphan: bool) -> tuple[str, ...]:

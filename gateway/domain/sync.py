@@ -3,17 +3,37 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 from gateway.domain import records
+from gateway.domain.brake import Brake
 from gateway.domain.records import Outcome
 
-RUNNING, SUCCESS, PARTIAL, SKIPPED, HELD, FAILED = "running", "success", "partial", "skipped", "held", "failed"
+REQUESTED, RUNNING = "requested", "running"
+SUCCESS, PARTIAL, SKIPPED, HELD, FAILED = "success", "partial", "skipped", "held", "failed"
+ENDED = (SUCCESS, PARTIAL, SKIPPED, HELD, FAILED)
+STATES = (REQUESTED, RUNNING, *ENDED)
+"""``requested``: somebody asked for the run, and a worker will take it: the wish outlives whoever was rung for it."""
+
+SCHEDULE, HAND, MAILING, FOLDER = "schedule", "hand", "mailing", "folder"
+TRIGGERS = (SCHEDULE, HAND, MAILING, FOLDER)
+"""Why a run was made (ID-66)."""
 
 LEASE = dt.timedelta(minutes=5)
+CLOCK_TOLERANCE = dt.timedelta(minutes=1)
+"""What hosts that share a database may be apart. A moment further ahead was written by a clock that was wrong."""
 NIGHTLY, AFTER_FAILURE = dt.timedelta(hours=24), dt.timedelta(hours=1)
-BRAKE_SHARE, BRAKE_ROWS = 0.10, 10
+HOURLY, WEEKLY = dt.timedelta(hours=1), dt.timedelta(days=7)
+TELL_AGAIN = dt.timedelta(days=7)
+"""After so long somebody is told again of what has not changed."""
+DIED = "The worker died."
+MAX_DEATHS = 3
+"""So many workers in a row may die over the same run before it is left to the schedule."""
+WATCH = dt.timedelta(minutes=5)
+"""How often a folder is looked at, after a run that ended as one of ``WATCHABLE``."""
+WATCHABLE = (SUCCESS, PARTIAL, SKIPPED)
 MAX_SAMPLES = 5
 
 ROW_CLASSES = ("new", "changed", "adopted", "revived", "unchanged", "ended", "conflicting", "rejected")
@@ -45,6 +65,12 @@ class SyncCounters:
         kept = self.samples.setdefault(name, [])
         if sample is not None and len(kept) < MAX_SAMPLES:
             kept.append(sample)
+
+    def add_rows(self, name: str, remote_ids: Sequence[str | None], emails: Sequence[str | None]) -> None:
+        """Counts rows of one class that came together, of which there is nothing else to say."""
+        for remote_id, email in islice(zip(remote_ids, emails, strict=True), MAX_SAMPLES):
+            self.add(name, 0, Sample(remote_id, email))
+        self.add(name, len(remote_ids))
 
     def add_outcome(self, outcome: Outcome) -> None:
         """Counts what became of one record that went through the import."""
@@ -81,6 +107,41 @@ class SyncReport:
 
 
 @dataclass(frozen=True, slots=True)
+class SyncRunView:
+    """A run as every door shows it. ``counters`` are empty until it has ended.
+
+    ``trigger``: one of :data:`TRIGGERS`, None of an earlier version; ``instance_id``: the mailing instance before
+    which it was made. ``samples`` are there while it is the last one and held. ``started_at`` of a requested one is
+    when it was asked for.
+    """
+
+    run_id: int
+    integration_id: int
+    integration: str
+    state: str
+    trigger: str | None
+    full: bool
+    counters: Mapping[str, int]
+    message: str | None
+    started_at: dt.datetime
+    finished_at: dt.datetime | None
+    requested_by: str | None = None
+    released_by: str | None = None
+    instance_id: int | None = None
+    samples: Mapping[str, tuple[Sample, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFilter:
+    """Which runs: of an integration, in a state; ``since`` and ``until`` compare when they were started."""
+
+    integration_id: int | None = None
+    state: str | None = None
+    since: dt.datetime | None = None
+    until: dt.datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Impact:
     """What applying the staged rows would do to the ``links`` that the integration has now."""
 
@@ -99,12 +160,26 @@ def row_class(outcome: Outcome) -> str:
     return {records.CREATED: "new", records.ADOPTED: "adopted", records.UNCHANGED: "unchanged"}[outcome.status]
 
 
-def brake(impact: Impact) -> str:
-    """Why the run must be held, or nothing: more than 10 % of the links, and more than 10 rows (ID-70)."""
+def brake(impact: Impact, limit: Brake) -> str:
+    """Why the run must be held, or nothing: more than the share of the links, and more than the rows, of ``limit``
+    (ID-70)."""
     reasons = []
     for what, count in (("links to end", impact.ended), ("do-not-email flags newly set", impact.flagged),
                         ("addresses overwritten", impact.overwritten)):
-        if count > BRAKE_ROWS and count > BRAKE_SHARE * impact.links:
+        if limit.holds(count, impact.links):
             reasons.append(f"{count} of {impact.links} {what}")
     return f"Held before anything was applied: {'; '.join(reasons)}. Look at the preview; an administrator may " \
            "release the run." if reasons else ""
+
+
+def is_alive(lease_until: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether a run with this lease is still at work (ID-67). A lease that ends later than one given now would is of a
+    clock that was wrong: else a clock that was far ahead for a moment would block the integration for years."""
+    return lease_until is not None and now < lease_until <= now + LEASE + CLOCK_TOLERANCE
+
+
+def is_news(state: str, told_state: str | None, told_at: dt.datetime | None, now: dt.datetime) -> bool:
+    """Whether somebody must be told that a run ended so, after the last of which they were told."""
+    if state == SUCCESS:
+        return told_state not in (None, SUCCESS)
+    return state != told_state or told_at is None or not now - TELL_AGAIN < told_at <= now + CLOCK_TOLERANCE

@@ -13,6 +13,9 @@ from gateway.errors import GatewayError
 CSV, TSV, NDJSON = "text/csv", "text/tab-separated-values", "application/x-ndjson"
 JSON, XML = "application/json", "application/xml"
 MEDIA_TYPES = (CSV, TSV, NDJSON, JSON, XML)
+DECLARED = "text/x-declared-table"
+"""A table without header whose sender says what each column is; no request names it (aapi.md section 5.4)."""
+
 ALSO = {"text/json": JSON, "text/xml": XML}
 """Other names that senders use (PUSH-3, PUSH-57)."""
 
@@ -69,8 +72,9 @@ class UploadRequest:
     """How the spooled body is to be read and applied. ``gzip``: it is packed; ``charset``: None is UTF-8.
 
     Of tables alone: ``columns`` name the columns of a file without header, ``quoted`` says whether quotes mean
-    anything (PUSH-60). ``delimiter`` is of CSV alone. ``mapping``: the name of a saved mapping, whose content
-    at acceptance is in ``mapped`` (column -> what it is) or in ``columns``; in neither, there was none of this name.
+    anything (PUSH-60), in a declared table whether cells may be quoted. ``delimiter`` is of CSV and of declared
+    tables. ``mapping``: the name of a saved mapping, whose content at acceptance is in ``mapped`` (column -> what it
+    is) or in ``columns``; in neither, there was none of this name.
     """
 
     options: ImportOptions
@@ -154,7 +158,7 @@ def request_of(options: Mapping[str, Any], label: str, media_type: str, encoding
     """The request as its row keeps it."""
     wanted = ImportOptions(options["mode"], options["emptyValue"], tuple(options["interests"]), options["dryRun"],
                            options["detail"], label, options["integration"], tuple(options.get("notify", ())),
-                           options.get("changeAddresses"))
+                           options.get("changeAddresses"), known_interests=options.get("knownInterests", False))
     return UploadRequest(wanted, media_type, encoding == "gzip", options["charset"], options["delimiter"],
                          tuple(options["columns"]), options.get("quoted", True),
                          options.get("mapping"), options.get("mapped", {}))

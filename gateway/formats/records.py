@@ -8,10 +8,11 @@ from itertools import islice
 
 from gateway.domain.recordblock import Records
 from gateway.domain.records import SubscriberRecord
-from gateway.domain.upload import JSON, NDJSON, TABLES, TSV, XML, UploadRequest
+from gateway.domain.upload import DECLARED, JSON, NDJSON, TABLES, TSV, XML, UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats import inline, jsonarray, ndjson, xml
 from gateway.formats.csv import CsvReader
+from gateway.formats.declared import DeclaredReader, unified
 from gateway.formats.encoding import MAX_CHUNK, decode, lines
 
 
@@ -41,7 +42,7 @@ class RecordStream:
     records: Iterator[SubscriberRecord]
     text: CountedText
     unmapped: tuple[str, ...] = ()
-    table: CsvReader | None = None
+    table: CsvReader | DeclaredReader | None = None
     first: Records = ()  # taken to see whether there is any
 
     def take(self, count: int) -> Records:
@@ -94,6 +95,9 @@ def open_records(blocks: Iterable[bytes], request: UploadRequest, known_fields: 
         reader = CsvReader(lines(text), known_fields, delimiter, request.columns, quoted=request.quoted,
                            mapping=request.mapped)
         return RecordStream(iter(reader), text, reader.plan.unmapped, reader)
+    if request.media_type == DECLARED:
+        declared = DeclaredReader(lines(unified(text)), request, known_fields)
+        return RecordStream(iter(declared), text, declared.plan.unmapped, declared)
     if request.media_type == NDJSON:
         return RecordStream(ndjson.read(lines(text)), text)
     if request.media_type == inline.MEDIA_TYPE:

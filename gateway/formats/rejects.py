@@ -14,17 +14,19 @@ from xml.sax.saxutils import escape, quoteattr
 
 from gateway.domain.mapping import REASONS
 from gateway.domain.records import Problem, SubscriberRecord
-from gateway.domain.upload import CSV, JSON, NDJSON, TABLES, TSV, XML, UploadRequest
+from gateway.domain.upload import CSV, DECLARED, JSON, NDJSON, TABLES, TSV, XML, UploadRequest
 from gateway.formats import inline, jsonarray, xml
 from gateway.formats.csv import CsvReader
+from gateway.formats.declared import is_row, unified
 from gateway.formats.encoding import MAX_LINE, UNDECODABLE, TooLong, decode, lines
 from gateway.formats.json import JsonProblem, dumps, loads
 
 MEDIA_TYPES = {CSV: "text/csv; charset=utf-8", TSV: "text/tab-separated-values; charset=utf-8", NDJSON: NDJSON,
-               inline.MEDIA_TYPE: NDJSON, JSON: JSON, XML: XML}
+               inline.MEDIA_TYPE: NDJSON, JSON: JSON, XML: XML, DECLARED: "text/csv; charset=utf-8"}
 """Format of the file -> content type of its rejects: what came as records of a SOAP call goes as lines of JSON."""
 
-SUFFIXES = {CSV: "csv", TSV: "tsv", NDJSON: "ndjson", inline.MEDIA_TYPE: "ndjson", JSON: "json", XML: "xml"}
+SUFFIXES = {CSV: "csv", TSV: "tsv", NDJSON: "ndjson", inline.MEDIA_TYPE: "ndjson", JSON: "json", XML: "xml",
+            DECLARED: "csv"}
 _LOST, _REPLACEMENT = "raw", "\ufffd"
 _BOM = "\ufeff"
 
@@ -39,6 +41,8 @@ def write(blocks: Iterable[bytes], request: UploadRequest, failed: Failed) -> It
     """
     if request.media_type in TABLES:
         pieces = _table(blocks, request, failed)
+    elif request.media_type == DECLARED:
+        pieces = _declared(blocks, request, failed)
     elif request.media_type == JSON:
         pieces = _array(jsonarray.elements(decode(blocks, request.charset)), failed)
     elif request.media_type == XML:
@@ -116,6 +120,12 @@ def _table(blocks: Iterable[bytes], request: UploadRequest, failed: Failed) -> I
                 yield row(list(REASONS), heads[0].lstrip("\r\n"))
             started = True
         yield row([problem.code, problem.field or "", problem.message], text.lstrip("\r\n"))
+
+
+def _declared(blocks: Iterable[bytes], request: UploadRequest, failed: Failed) -> Iterator[str]:
+    row = _quoted_row(request.delimiter) if request.quoted else _raw_row(request.delimiter)
+    for text, problem in _chosen(filter(is_row, lines(unified(decode(blocks, request.charset)))), failed):
+        yield row([problem.code, problem.field or "", problem.message], text)
 
 
 def _quoted_row(delimiter: str) -> Callable[[list[str], str], str]:

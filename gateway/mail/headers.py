@@ -1,6 +1,7 @@
 """How does any text become a header line that is valid, folded, and nothing but one header? (SEND-40..42)
 
-Whatever comes in, CR, LF and NUL do not come out: control characters become a blank before anything else.
+Whatever comes in, CR, LF and NUL do not come out: control characters become a blank before anything else. Characters
+that turn the direction of what follows go too: a name could else write over the rest of a line.
 """
 
 from __future__ import annotations
@@ -13,12 +14,19 @@ from gateway.errors import GatewayError
 MAX_LINE = 76
 _MAX_PLAIN_WORD = 60
 _CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _PHRASE = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]*")
-_BAD_ADDRESS = re.compile(r"[\x00-\x20\x7f-\x9f<>()\[\],;:\\\"\u2028\u2029\ud800-\udfff]|\.\.|^\.|\.@|@\.|\.$")
+_BAD_ADDRESS = re.compile(r"[\x00-\x20\x7f-\xa0\xad<>()\[\],;:\\\"]"
+                          r"|[\u200b-\u200f\u2028-\u202f\u2060-\u206f\ufeff\ud800-\udfff]|\.\.|^\.|\.@|@\.|\.$")
+_ORDINARY_ADDRESS = re.compile(r"[A-Za-z0-9_+-]{1,30}(?:\.[A-Za-z0-9_+-]{1,30})?@"
+                               r"(?:[A-Za-z0-9-]{1,30}\.){1,3}[A-Za-z]{2,20}")
+"""As nearly all are: sound at first sight."""
 
 
 def one_line(text: str) -> str:
     """The text without control characters, line breaks and outer blanks; each run of them is one blank."""
+    if not text.isascii():
+        text = _DIRECTIONS.sub("", text)
     return _CONTROLS.sub(" ", text).strip()
 
 
@@ -51,7 +59,12 @@ def mailbox(name: str, display_name: str, address: str) -> bytes:
 
 
 def wire_address(address: str, field: str = "email") -> str:
-    """The address as it goes out, its domain in ASCII (IDNA). Raises ``GatewayError`` INVALID_EMAIL."""
+    """The address as it goes out, its domain in ASCII (IDNA). Raises ``GatewayError`` INVALID_EMAIL.
+
+    Letters outside ASCII before the @ stay as they are, for a mail server that takes SMTPUTF8 (RFC 6531, RFC 6532).
+    """
+    if _ORDINARY_ADDRESS.fullmatch(address):
+        return address
     local, at, domain = address.rpartition("@")
     if not (local and at and domain) or "@" in local or len(address) > 254 or _BAD_ADDRESS.search(address):
         raise GatewayError("INVALID_EMAIL", "The e-mail address cannot stand in a message; it must read "
@@ -66,9 +79,11 @@ def wire_address(address: str, field: str = "email") -> str:
 
 def encoded_words(text: str, first_chars: int) -> list[str]:
     """The text as RFC 2047 words of at most 75 characters (the first: ``first_chars``), never within a character."""
+    room = _bytes_in(first_chars)
+    if len(text) * 4 <= room or len(text.encode()) <= room:
+        return [_word([text])]
     words: list[str] = []
     chunk, size = [], 0
-    room = _bytes_in(first_chars)
     for char in text:
         length = len(char.encode())
         if size + length > room:

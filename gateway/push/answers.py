@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import Response, g, request
 
+from gateway.errors import GatewayError
 from gateway.formats.json import dumps
 from gateway.services import idempotency
 from gateway.services.gateway import Gateway, Unit
@@ -51,6 +52,31 @@ def change(gateway: Gateway, body_sha256: str, work: Work) -> Response:
         payload = {"replayed": False, **payload, "requestId": g.request_id}
         keep(unit, body_sha256, status, payload)
     return respond(payload, status)
+
+
+def act(gateway: Gateway, body_sha256: str, do: Callable[[], dict[str, Any]], *, once: bool) -> Response:
+    """Does work that opens its own transactions, and keeps its answer after it.
+
+    ``once``: it must not be done twice at the same time, so its Idempotency-Key is reserved meanwhile; else doing it
+    again changes nothing.
+    """
+    key = request.headers.get(_HEADER) if once else None
+    with gateway.unit(g.actor) as unit:
+        kept = replayed(unit, body_sha256)
+        if kept is None and key is not None:
+            idempotency.reserve(unit, operation=_OPERATION, key=key, fingerprint=_fingerprint(body_sha256))
+    if kept is not None:
+        return kept
+    try:
+        payload = {"replayed": False, **do(), "requestId": g.request_id}
+    except GatewayError:
+        if key is not None:
+            with gateway.unit(g.actor) as unit:
+                idempotency.release(unit, operation=_OPERATION, key=key)
+        raise
+    with gateway.unit(g.actor) as unit:
+        keep(unit, body_sha256, 200, payload)
+    return respond(payload)
 
 
 def replayed(unit: Unit, body_sha256: str) -> Response | None:

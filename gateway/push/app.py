@@ -13,14 +13,18 @@ from gateway.errors import GatewayError
 from gateway.push import (
     errors,
     explain,
+    groups,
     imports,
     interests,
+    lifecycle,
     mailings,
     mappings,
     optouts,
     refusals,
     reporting,
     subscribers,
+    syncs,
+    writebacks,
 )
 from gateway.push.answers import BASE, respond
 from gateway.push.auth import authenticate
@@ -43,7 +47,8 @@ def make_app(gateway: Gateway, beside: Mapping[str, Flask] | None = None) -> Fla
     app.url_map.merge_slashes = False  # a redirect would be HTML
     app.before_request(lambda: _begin(app, gateway))
     errors.install(app, gateway)
-    for noun in (subscribers, optouts, explain, imports, mappings, interests, mailings, reporting, refusals):
+    for noun in (subscribers, optouts, explain, imports, mappings, interests, mailings, lifecycle, reporting,
+                 writebacks, groups, syncs, refusals):
         app.register_blueprint(noun.routes(gateway))
     app.register_blueprint(_others(gateway, {BASE: app, **(beside or {})}))
     return app

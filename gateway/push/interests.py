@@ -7,8 +7,9 @@ from typing import Any
 from flask import Blueprint, Response, g
 
 from gateway.domain.records import Identifier
+from gateway.errors import GatewayError
 from gateway.push import options, query, shapes
-from gateway.push.answers import change, show
+from gateway.push.answers import act, change, show
 from gateway.push.body import read_json
 from gateway.push.operations import operation
 from gateway.push.query import Parameter
@@ -23,7 +24,7 @@ from gateway.push.schemas.kinds import Flag, Text
 from gateway.push.schemas.options import DETAIL
 from gateway.push.schemas.people import BATCH
 from gateway.push.subscribers import trimmed
-from gateway.services import interests, members
+from gateway.services import interests, members, remotegroups
 from gateway.services.gateway import Gateway, Unit
 
 
@@ -44,11 +45,17 @@ def routes(gateway: Gateway) -> Blueprint:
 
     @made.post("/interests")
     @operation("PUSH-37", "Make an interest", scope="import", body=INTEREST_DRAFT, answer=INTEREST, writes=True,
-               codes=("ALREADY_EXISTS", "INVALID_CHARACTER", "FIELD_TOO_LONG", "LIMIT_EXCEEDED"),
+               codes=("ALREADY_EXISTS", "INVALID_CHARACTER", "FIELD_TOO_LONG", "LIMIT_EXCEEDED", "NOT_FOUND",
+                      "STATE_CONFLICT"),
                example={"name": "Board", "description": "Papers of the board", "public": False})
     def create() -> Response:
         body = read_json()
         given = INTEREST_DRAFT.read("", body.value)
+        if given.get("groupId"):
+            return act(gateway, body.sha256, lambda: _of_group(gateway, given), once=True)
+        if given.get("integration"):
+            raise GatewayError("INVALID_REQUEST", "An integration goes with a group of its own. Leave it out.",
+                               field="integration")
 
         def work(unit: Unit) -> tuple[int, dict[str, Any]]:
             view = interests.create(unit, given["name"], given.get("description"), bool(given.get("public")))
@@ -58,6 +65,17 @@ def routes(gateway: Gateway) -> Blueprint:
 
     _add_changes(made, gateway)
     return made
+
+
+def _of_group(gateway: Gateway, given: dict[str, Any]) -> dict[str, Any]:
+    """An interest whom a group of a foreign system defines."""
+    made = remotegroups.add(gateway, g.actor, given.get("integration") or g.actor.integration_name, given["groupId"],
+                            given["name"])
+    changes = interests.InterestChanges(None, given.get("description"), given.get("public"))
+    if changes == interests.InterestChanges():
+        return shapes.interest(made)
+    with gateway.unit(g.actor) as unit:
+        return shapes.interest(interests.update(unit, made.interest_id, changes))
 
 
 def _add_changes(made: Blueprint, gateway: Gateway) -> None:

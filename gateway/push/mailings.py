@@ -1,4 +1,4 @@
-"""Mailings over HTTP: make, change, look, test, schedule, send, cancel (PUSH-38..40)."""
+"""Mailings over HTTP: make, change, look at, test (PUSH-38, PUSH-39)."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ from typing import Any
 
 from flask import Blueprint, Response, g
 
-from gateway.domain.mailing import CANCELLED, DRAFT, RELEASED, SENT, MailingDraft, MailingFilter, MailingView
+from gateway.domain.files import MailingFile, from_base64
+from gateway.domain.mailing import AUDIENCES, STATES, MailingDraft, MailingFilter
 from gateway.domain.records import Identifier
 from gateway.errors import GatewayError
 from gateway.push import query, shapes
-from gateway.push.answers import change, keep, replayed, respond, show
+from gateway.push.answers import act, change, show
 from gateway.push.body import read_json
 from gateway.push.operations import operation
 from gateway.push.query import Parameter
 from gateway.push.schemas import mailings as schema
-from gateway.push.schemas.kinds import Flag, Instant, Text, Thing, Word
-from gateway.services import mailings, sending
-from gateway.services.gateway import Gateway, Unit
+from gateway.push.schemas.kinds import Flag, Instant, Text, Word
+from gateway.services import mailings, testcopies
+from gateway.services.gateway import Gateway
 
 _CLEARABLE = ("fromName", "replyTo", "text", "folder")
-_CONTENT_CODES = ("INVALID_VALUE", "INVALID_EMAIL", "INVALID_CHARACTER", "FIELD_TOO_LONG", "LIST_UNKNOWN")
+_CONTENT_CODES = ("INVALID_VALUE", "INVALID_EMAIL", "INVALID_CHARACTER", "FIELD_TOO_LONG", "LIST_UNKNOWN",
+                  "LIMIT_EXCEEDED")
 _PERSON_CODES = ("AMBIGUOUS_EMAIL", "IDENTITY_MISMATCH", "INVALID_EMAIL", "INVALID_VALUE", "INVALID_CHARACTER",
                  "IDENTIFIER_MISSING")
-_STEP_CODES = ("STATE_CONFLICT", "INVALID_VALUE", "INVALID_DATE", "LIST_UNKNOWN")
 _EXAMPLE = {"name": "May news", "subject": "News for {{ FirstName | default(\"you\") }}", "interests": ["News"],
             "fromAddress": "news@example.org", "html": "<p>Dear {{ FirstName | default(\"member\") }}</p>"}
 
@@ -34,7 +35,6 @@ def routes(gateway: Gateway) -> Blueprint:
     _add_drafts(made, gateway)
     _add_looks(made, gateway)
     _add_test(made, gateway)
-    _add_steps(made, gateway)
     return made
 
 
@@ -66,7 +66,7 @@ def _add_drafts(made: Blueprint, gateway: Gateway) -> None:
 def _add_looks(made: Blueprint, gateway: Gateway) -> None:
     @made.get("/mailings")
     @operation("PUSH-38", "Find mailings", scope="send", answer=schema.MAILING_PAGE, parameters=(
-        Parameter("state", Word((DRAFT, RELEASED))), Parameter("name", Text()),
+        Parameter("state", Word(STATES)), Parameter("name", Text()),
         Parameter("since", Instant("made at or after")), Parameter("until", Instant("made before")), *query.PAGES))
     def find() -> Response:
         wanted = MailingFilter(state=query.given("state"), name=query.given("name"), since=query.given("since"),
@@ -80,6 +80,14 @@ def _add_looks(made: Blueprint, gateway: Gateway) -> None:
     def get(mailing_id: str) -> Response:
         with gateway.reading(g.actor) as unit:
             return show(shapes.mailing(mailings.get(unit, query.path_id(mailing_id))))
+
+    @made.get("/mailings/<mailing_id>/audience")
+    @operation("PUSH-38", "Whom it would reach now", scope="send", answer=schema.AUDIENCE, parameters=(
+        Parameter("audience", Word(AUDIENCES, "as of /send; everybody when it is not given")),))
+    def audience(mailing_id: str) -> Response:
+        number = query.path_id(mailing_id)
+        with gateway.reading(g.actor) as unit:
+            return show(shapes.audience(mailings.count_audience(unit, number, query.given("audience"))))
 
     @made.post("/mailings/<mailing_id>/preview")
     @operation("PUSH-38", "The message as one person would get it", scope="send", body=schema.PERSON, body_needed=False,
@@ -103,84 +111,9 @@ def _add_test(made: Blueprint, gateway: Gateway) -> None:
         given = schema.TEST_REQUEST.read("", body.value)
         if not 1 <= len(given["addresses"]) <= schema.MAX_TEST_ADDRESSES:
             raise GatewayError("INVALID_VALUE", f"Name 1 to {schema.MAX_TEST_ADDRESSES} addresses.", field="addresses")
-        with gateway.unit(g.actor) as unit:
-            kept = replayed(unit, body.sha256)
-        if kept is not None:
-            return kept
-        copies = sending.send_tests(gateway, g.actor, number, given["addresses"], _who(given))
-        payload = {"replayed": False, "results": [shapes.test_copy(each) for each in copies],
-                   "requestId": g.request_id}
-        with gateway.unit(g.actor) as unit:
-            keep(unit, body.sha256, 200, payload)
-        return respond(payload)
-
-
-def _add_steps(made: Blueprint, gateway: Gateway) -> None:
-    @made.post("/mailings/<mailing_id>/schedule")
-    @operation("PUSH-39", "Publish it later", scope="send", body=schema.SCHEDULE, body_needed=False,
-               answer=schema.INSTANCE, parameters=_in_url(schema.SCHEDULE), writes=True, codes=_STEP_CODES,
-               example={"sendAt": "2099-05-01T09:00:00+02:00"})
-    def schedule(mailing_id: str) -> Response:
-        number, given, sha256 = _step(mailing_id, schema.SCHEDULE)
-        send_at = given.get("sendAt")
-        if send_at is None:
-            raise GatewayError("INVALID_REQUEST", "Say when: sendAt is required. To send now, use /send.",
-                               field="sendAt")
-        return change(gateway, sha256, lambda unit: (200, shapes.instance(mailings.schedule(
-            unit, number, send_at, given.get("notAfter"), bool(given.get("again"))))))
-
-    @made.post("/mailings/<mailing_id>/send")
-    @operation("PUSH-39", "Publish it now", scope="send", body=schema.SEND, body_needed=False, answer=schema.INSTANCE,
-               parameters=_in_url(schema.SEND), writes=True, codes=_STEP_CODES, example={"again": True})
-    def send(mailing_id: str) -> Response:
-        number, given, sha256 = _step(mailing_id, schema.SEND)
-        return change(gateway, sha256, lambda unit: (200, shapes.instance(mailings.send(
-            unit, number, given.get("notAfter"), bool(given.get("again"))))))
-
-    @made.post("/mailings/<mailing_id>/cancel")
-    @operation("PUSH-40", "Stop the unfinished instance", scope="send", body=schema.WHICH, body_needed=False,
-               answer=schema.INSTANCE, parameters=_in_url(schema.WHICH), writes=True, codes=("STATE_CONFLICT",))
-    def cancel(mailing_id: str) -> Response:
-        number, given, sha256 = _step(mailing_id, schema.WHICH)
-
-        def work(unit: Unit) -> tuple[int, dict[str, Any]]:
-            view = mailings.get(unit, number)
-            return 200, shapes.instance(mailings.cancel(unit, _chosen(unit, view, given.get("instance"))))
-
-        return change(gateway, sha256, work)
-
-
-def _chosen(unit: Unit, view: MailingView, instance: int | None) -> int:
-    """The instance named, or the one that has not ended (PUSH-40)."""
-    if instance is not None:
-        if mailings.get_instance(unit, instance).mailing_id != view.mailing_id:
-            raise GatewayError("NOT_FOUND", "This mailing has no instance of this id.", field="instance")
-        return instance
-    open_ones = [one for one in view.instances if one.state not in (SENT, CANCELLED)]
-    if len(open_ones) == 1:
-        return open_ones[0].instance_id
-    if open_ones:
-        raise GatewayError("STATE_CONFLICT", "The mailing has several unfinished instances; name one with ?instance=.",
-                           field="instance")
-    state = view.instances[0].state if view.instances else view.state
-    raise GatewayError("STATE_CONFLICT", f"The mailing has no unfinished instance; it is {state}.", field="instance")
-
-
-def _in_url(command: Thing) -> tuple[Parameter, ...]:
-    return tuple(Parameter(name, kind) for name, kind in command.members.items())
-
-
-def _step(mailing_id: str, command: Thing) -> tuple[int, dict[str, Any], str]:
-    """A command may stand in the query or in the body, each member in one of them."""
-    number = query.path_id(mailing_id)
-    body = read_json(optional=True)
-    given = command.read("", {} if body.value is None else body.value)
-    for name in command.members:
-        if query.given(name) is not None:
-            if name in given:
-                raise GatewayError("INVALID_REQUEST", "This is given twice, in the query and in the body.", field=name)
-            given[name] = query.given(name)
-    return number, given, body.sha256
+        return act(gateway, body.sha256, lambda: {"results": [
+            shapes.test_copy(each) for each in
+            testcopies.send_tests(gateway, g.actor, number, given["addresses"], _who(given))]}, once=True)
 
 
 def _draft(given: dict[str, Any]) -> dict[str, Any]:
@@ -188,8 +121,16 @@ def _draft(given: dict[str, Any]) -> dict[str, Any]:
     for name, value in given.items():
         if value is None and isinstance(schema.MAILING_CHANGES.members[name], Flag):
             continue  # "" says nothing (PUSH-9)
+        if name == "files":
+            changes[name] = _files(value)
+            continue
         changes[shapes.DRAFT_MEMBERS[name]] = None if value == "" and name in _CLEARABLE else value
     return changes
+
+
+def _files(given: list[dict[str, Any]]) -> tuple[MailingFile, ...]:
+    return tuple(from_base64(number, each["name"], each.get("contentType"), each.get("contentId"), each["data"])
+                 for number, each in enumerate(given, start=1))
 
 
 def _clearable(name: str) -> str:

@@ -48,9 +48,9 @@ def routes(gateway: Gateway) -> Blueprint:
     return made
 
 
-def _as_csv(rows: list[tuple[str, object]]) -> Response:
+def _as_csv(rows: list[tuple[str, int, int | None]]) -> Response:
     out = io.StringIO()
-    csv.writer(out).writerows([("figure", "number"), *rows])
+    csv.writer(out).writerows([("figure", "number", "of"), *rows])
     answer = Response(out.getvalue(), mimetype="text/csv")
     answer.headers["X-Request-Id"] = g.request_id
     return answer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from gateway import clock
@@ -14,7 +14,9 @@ from gateway.domain.paging import Page
 from gateway.domain.records import STATUSES, BatchReport, Counters, InterestView, Outcome, Problem, SubscriberView
 from gateway.domain.refusals import ErrorView
 from gateway.domain.upload import JobView, RowError
+from gateway.domain.writeback import ERROR, WritebackView
 from gateway.push.answers import BASE
+from gateway.services.audience import AudienceCount
 
 T = TypeVar("T")
 Json = dict[str, Any]
@@ -23,6 +25,7 @@ DRAFT_MEMBERS = {
     "name": "name", "subject": "subject", "fromName": "from_name", "fromAddress": "from_address", "replyTo": "reply_to",
     "html": "html", "text": "text", "interests": "interests", "excludeInterests": "exclude_interests",
     "includeOrphans": "include_orphans", "trackOpens": "track_opens", "trackClicks": "track_clicks", "folder": "folder",
+    "writeActivity": "writes_activity",
 }
 """Members of a mailing in JSON and in ``MailingDraft`` (SOAP-54; lists in the plural as everywhere in JSON)."""
 
@@ -59,6 +62,28 @@ def outcome(given: Outcome) -> Json:
         index=given.index, remoteId=given.remote_id, email=given.email, status=given.status,
         subscriberId=_id(given.subscriber_id), rule=given.rule, matchedBy=given.matched_by, code=problem.code or None,
         field=problem.field, message=problem.message or None, warnings=problems(given.warnings))
+
+
+def writeback(view: WritebackView) -> Json:
+    """A writeback for the system that fetches it."""
+    return known(
+        id=str(view.writeback_id), kind=view.kind, state=view.state, subscriberId=str(view.subscriber_id),
+        remoteId=view.remote_id, email=view.email, occurredAt=view.occurred_at, recordedAt=view.created_at,
+        origin=view.fact("origin"), reason=view.fact("reason"), code=view.fact("code"),
+        bounceClass=view.fact("bounce_class"), interest=view.fact("interest"), field=view.fact("field"),
+        value=view.fact("value"), instanceId=view.fact("instance_id"), mailing=view.fact("mailing"),
+        link=view.fact("link"), tries=view.tries,
+        nextAt=view.next_at if view.state == ERROR else None, finishedAt=view.finished_at, message=view.message)
+
+
+def acknowledged(report: BatchReport, ids: Sequence[str | None]) -> Json:
+    """The answer to acknowledgements, each result with the id that was sent."""
+    answer = batch(report)
+    del answer["dryRun"]
+    answer["results"] = [known(id=ids[each["index"]], **{name: value for name, value in each.items()
+                                                         if name not in ("warnings", "rule")})
+                         for each in answer["results"]]
+    return answer
 
 
 def _error_message(counters: Counters, outcomes: Iterable[Outcome]) -> str:
@@ -114,7 +139,8 @@ def subscriber(view: SubscriberView) -> Json:
 def interest(view: InterestView) -> Json:
     """An interest."""
     return known(interestId=str(view.interest_id), name=view.name, description=view.description, public=view.public,
-                 integration=view.integration, members=view.members, sendable=view.sendable, createdAt=view.created_at)
+                 integration=view.integration, members=view.members, sendable=view.sendable, createdAt=view.created_at,
+                 groupId=view.group, resolvedAt=view.resolved_at)
 
 
 def mailing(view: MailingView) -> Json:
@@ -122,14 +148,24 @@ def mailing(view: MailingView) -> Json:
     draft = {name: getattr(view.draft, ours) for name, ours in DRAFT_MEMBERS.items()}
     return known(mailingId=str(view.mailing_id), state=view.state, **draft, createdBy=view.created_by,
                  createdAt=view.created_at, changedAt=view.changed_at,
-                 instances=[instance(each) for each in view.instances], warnings=problems(view.warnings))
+                 instances=[instance(each) for each in view.instances], warnings=problems(view.warnings),
+                 reviewedBy=view.reviewed_by, reviewNote=view.review_note,
+                 files=[known(name=each.name, contentType=each.content_type, contentId=each.content_id,
+                              sizeBytes=each.size_bytes) for each in view.files] or None)
 
 
 def instance(view: InstanceView) -> Json:
     """One publication of a mailing; ``counts`` are its deliveries by state."""
     return known(instanceId=str(view.instance_id), mailingId=str(view.mailing_id), state=view.state,
                  reason=view.reason, sendAt=view.send_at, notAfter=view.not_after, createdAt=view.created_at,
-                 finishedAt=view.finished_at, counts=dict(view.counts), warnings=problems(view.warnings))
+                 finishedAt=view.finished_at, counts=dict(view.counts), warnings=problems(view.warnings),
+                 pausedFrom=view.paused_from, audience=view.audience, spreadOver=view.spread_s,
+                 recipients=view.recipients, opensAt=view.opens_at)
+
+
+def audience(given: AudienceCount) -> Json:
+    """Whom a mailing would reach."""
+    return {"recipients": given.recipients, "leftOut": dict(given.left_out)}
 
 
 def preview(given: Preview) -> Json:
@@ -168,14 +204,17 @@ def report(given: Report) -> Json:
     return known(
         mailingId=str(given.mailing_id), instanceIds=[str(each) for each in given.instance_ids], asOf=given.as_of,
         settled=given.settled, **given.figures(), leftOutByReason=dict(given.left_out),
-        firstOpenAt=_first(given.opens), firstClickAt=_first(given.clicks),
+        personalisation=dict(given.personalisation) or None, firstOpenAt=_first(given.opens),
+        firstClickAt=_first(given.clicks),
         rates={name: list(counts) for name, counts in given.rates().items()}, notes=list(given.notes))
 
 
-def report_rows(given: Report) -> list[tuple[str, Any]]:
-    """The report as a table of figure and number, for spreadsheets."""
-    reasons: Mapping[str, int] = given.left_out
-    return [*given.figures().items(), *((f"leftOut:{reason}", count) for reason, count in reasons.items())]
+def report_rows(given: Report) -> list[tuple[str, int, int | None]]:
+    """The report as a table of figure, number and, for rates, of how many; for spreadsheets."""
+    return [*((name, count, None) for name, count in given.figures().items()),
+            *((f"leftOut:{reason}", count, None) for reason, count in given.left_out.items()),
+            *((f"personalisation:{tiers}", count, None) for tiers, count in given.personalisation.items()),
+            *((f"rate:{name}", count, whole) for name, (count, whole) in given.rates().items())]
 
 
 def _first(hits: HitCounts) -> dt.datetime | None:

@@ -14,6 +14,7 @@ from gateway.db.queries import accounts as stored
 from gateway.db.queries import fields
 from gateway.db.unit import Unit
 from gateway.domain.accounts import ROLE_SCOPES, ROLES, SCOPES, Actor, system_actor
+from gateway.domain.callers import MAX_BRAND
 from gateway.domain.fields import JSON, MAX_JSON, STANDARD_FIELDS, fold
 from gateway.domain.records import MAX_VALUE
 from gateway.errors import GatewayError
@@ -46,7 +47,7 @@ def authenticate_user(gateway: Gateway, brand_id: int, name: str, password: str,
     if row is None or not right or not _usable(row, gateway.clock(), remote_addr):
         gateway.logins.failed(gateway.clock(), (brand_id, name), remote_addr)
         raise refused()
-    return _user_actor(row, door)
+    return user_actor(row, door)
 
 
 def check_digest(gateway: Gateway, brand_id: int, name: str, digest: str, nonce: str, created: str,
@@ -60,8 +61,8 @@ def check_digest(gateway: Gateway, brand_id: int, name: str, digest: str, nonce:
     gateway.logins.check(now, (brand_id, name), remote_addr)
     with gateway.reading(system_actor(brand_id, door)) as unit:
         row = stored.user_by_name(unit.connection, brand_id, name)
-    secret = decrypt(gateway.settings.secret_key, DIGEST_PURPOSE, row.recoverable_secret) \
-        if row and row.recoverable_secret else ""
+    secret = decrypt(gateway.settings.secret_key, DIGEST_PURPOSE, row.recoverable_secret,
+                     gateway.settings.old_secret_keys) if row and row.recoverable_secret else ""
     if row is None or not secret or not _usable(row, now, remote_addr) \
             or not _fresh(created, now) or not _digest_matches(secret, digest, nonce, created):
         gateway.logins.failed(now, (brand_id, name), remote_addr)
@@ -70,7 +71,7 @@ def check_digest(gateway: Gateway, brand_id: int, name: str, digest: str, nonce:
         nonce_hash = hashlib.sha256(f"{row.user_id}:{nonce}".encode()).hexdigest()
         if not stored.take_nonce(unit.connection, nonce_hash, unit.now, NONCE_KEPT):
             raise refused()
-    return _user_actor(row, door)
+    return user_actor(row, door)
 
 
 def authenticate_key(gateway: Gateway, key: str, remote_addr: str, door: str) -> Actor:
@@ -83,7 +84,7 @@ def authenticate_key(gateway: Gateway, key: str, remote_addr: str, door: str) ->
         row = stored.key_by_hash(unit.connection, _key_hash(key))
     now = gateway.clock()
     if row is None or row.revoked_at is not None or (row.expires_at is not None and row.expires_at <= now) \
-            or not _allowed_from(row.allow_ip, remote_addr) or not _allowed_from(row.brand_allow_ip, remote_addr):
+            or not allowed_from(row.allow_ip, remote_addr) or not allowed_from(row.brand_allow_ip, remote_addr):
         raise refused()
     return Actor(brand_id=row.brand_id, label=f"key:{row.key_id}", door=door, scopes=frozenset(row.scopes),
                  integration_id=row.integration_id, integration_name=row.integration_name)
@@ -97,10 +98,11 @@ def add_brand(gateway: Gateway, brand_id: int | None, name: str, allow_ip: Seque
     _text("name", name)
     for network in allow_ip:
         _network(network)
-    if brand_id is not None and not 0 < brand_id < 2**31:
-        raise GatewayError("INVALID_VALUE", "A brand's id is a number from 1 to 2147483647.", field="id")
+    if brand_id is not None and not 0 < brand_id <= MAX_BRAND:
+        raise GatewayError("INVALID_VALUE", f"A brand's id is a number from 1 to {MAX_BRAND}.", field="id")
     with gateway.unit(system_actor(brand_id or 0, "cli")) as unit:
-        if brand_id is not None and stored.brand_name(unit.connection, brand_id) is not None:
+        if brand_id is not None and (
+                stored.brand_name(unit.connection, brand_id) or stored.brand_by_number(unit.connection, brand_id)):
             raise GatewayError("ALREADY_EXISTS", f"Brand {brand_id} exists already; choose another --id.", field="id")
         made = stored.add_brand(unit.connection, brand_id, name, allow_ip, unit.now)
         stored.add_source(unit.connection, made, "local", "")
@@ -182,17 +184,23 @@ def _integration(unit: Unit, name: str) -> int:
     return found
 
 
-def _user_actor(row: stored.UserRow, door: str) -> Actor:
+def user_actor(row: stored.UserRow, door: str) -> Actor:
+    """Whom a user acts as who came through this door."""
     return Actor(brand_id=row.brand_id, label=f"user:{row.name}", door=door, scopes=ROLE_SCOPES[row.role],
                  integration_id=row.integration_id, integration_name=row.integration_name)
 
 
+def is_disabled(row: stored.UserRow, now: dt.datetime) -> bool:
+    """Whether the user is blocked or has expired."""
+    return row.blocked or (row.expires_at is not None and row.expires_at <= now)
+
+
 def _usable(row: stored.UserRow, now: dt.datetime, remote_addr: str) -> bool:
-    expired = row.expires_at is not None and row.expires_at <= now
-    return not row.blocked and not expired and _allowed_from(row.allow_ip, remote_addr)
+    return not is_disabled(row, now) and allowed_from(row.allow_ip, remote_addr)
 
 
-def _allowed_from(networks: Sequence[str], remote_addr: str) -> bool:
+def allowed_from(networks: Sequence[str], remote_addr: str) -> bool:
+    """Whether one of the networks has this address; without networks everybody may come from everywhere."""
     if not networks:
         return True
     try:

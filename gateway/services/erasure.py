@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from gateway.db.queries import decisions, events, locks, switches
+from gateway.db.queries import decisions, events, inbound, locks, switches, syncruns
 from gateway.db.queries import erasure as stored
 from gateway.db.queries import suppression as suppressions
 from gateway.db.queries.erasure import Traces
@@ -14,6 +14,7 @@ from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise
 from gateway.domain.erasure import EMAIL, KEY, PURPOSE, address_hash, remote_hash
 from gateway.domain.events import ERASED, NewEvent
+from gateway.domain.inbound import DONE, IGNORED, QUARANTINED
 from gateway.domain.records import UPDATED, Identifier, Outcome
 from gateway.errors import GatewayError
 from gateway.services import spool, subscribers
@@ -37,6 +38,7 @@ class ErasureView:
 
     ``subscriber_id`` is None when only an address was known. ``shared_addresses`` stay, for the records
     ``other_ids`` have them: erase those, too, if they are the same person. ``closed_writebacks`` never left.
+    ``mails`` came back about them and are blank now; ``quarantined_mails`` stay as they are, for a person to read.
     """
 
     subscriber_id: int | None
@@ -49,6 +51,8 @@ class ErasureView:
     deliveries: int
     events: int
     closed_writebacks: int
+    mails: int
+    quarantined_mails: tuple[int, ...]
     erased_at: dt.datetime
 
 
@@ -64,7 +68,8 @@ def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: boo
     """Forgets a person: values, addresses and remote IDs go from every table, with those of records merged into them.
 
     Files of failed rows in which the person stands go whole. Events and deliveries stay without person, keyed hashes
-    stay, so that a later record is ``suppressed``; an event ``erased`` carries ids only. It cannot be undone. Without
+    stay, so that a later record is ``suppressed``; an event ``erased`` carries ids only. Mails that came back about
+    them are blanked, but those in quarantine, whose ids are answered (SEND-53). It cannot be undone. Without
     ``confirmed`` nothing happens and ``INVALID_REQUEST`` says what would. Raises also ``NOT_ALLOWED`` (administrators
     only), what ``subscribers.get`` raises, and ``STATE_CONFLICT`` while a message to the person is being sent, while
     One-to-Many is being switched on, or while writebacks have not left, unless ``close_writebacks``.
@@ -73,22 +78,27 @@ def erase(unit: Unit, who: Identifier, *, confirmed: bool, close_writebacks: boo
     locks.lock_brand(unit.connection, unit.brand_id)
     found = _traces(unit, who)
     waiting = stored.open_writebacks(unit.connection, unit.brand_id, found)
+    returned = inbound.about(unit.connection, unit.brand_id, found.subscriber_ids, found.addresses)
+    mails, quarantined = returned[DONE] + returned[IGNORED], returned[QUARANTINED]
     numbers = stored.counts(unit.connection, unit.brand_id, found)
     _require_quiet(unit, found)
     if not confirmed:
-        raise GatewayError("INVALID_REQUEST", _what_goes(found, numbers, len(waiting)), field="confirmed")
+        raise GatewayError("INVALID_REQUEST", _what_goes(found, numbers | {"mails": len(mails)}, len(waiting)),
+                           field="confirmed")
     if waiting and not close_writebacks:
         raise GatewayError("STATE_CONFLICT", f"{len(waiting)} writebacks about this person have not reached their "
                                              "system yet. Let them leave first, or erase with their closing; their "
                                              "system then never hears of it.", field="close-writebacks")
     for name in stored.drop_rejects(unit.connection, unit.brand_id, found):
         spool.discard(unit.settings.spool_dir, name)
+    inbound.blank(unit.connection, mails)
     stored.forget(unit.connection, unit.brand_id, found, unit.now)
+    syncruns.forget_samples(unit.connection, unit.brand_id)  # held runs name people; a preview does so again
     _remember(unit, found)
     subscriber_id, *merged = found.subscriber_ids or (None,)
     return ErasureView(subscriber_id, tuple(merged), len(found.addresses), len(found.shared), found.other_ids,
                        len(found.keys), numbers["values"], numbers["deliveries"], numbers["events"], len(waiting),
-                       unit.now)
+                       len(mails), tuple(quarantined), unit.now)
 
 
 def _traces(unit: Unit, who: Identifier) -> Traces:
@@ -131,7 +141,8 @@ def _remember(unit: Unit, found: Traces) -> None:
 
 def _what_goes(found: Traces, numbers: Mapping[str, int], waiting: int) -> str:
     counted = {"records": len(found.subscriber_ids), "addresses": len(found.addresses),
-               "remote IDs": len(found.keys), "sets of values": numbers["values"]}
+               "remote IDs": len(found.keys), "sets of values": numbers["values"],
+               "mails that came back": numbers["mails"]}
     what = ", ".join(f"{name}: {count}" for name, count in counted.items())
     left = f"{numbers['deliveries']} deliveries and {numbers['events']} events stay without the person."
     also = f" {len(found.shared)} addresses stay, for records {', '.join(map(str, found.other_ids[:20]))} have them: " \

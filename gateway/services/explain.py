@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from gateway.db.queries import accounts, batches, decisions, suppression
+from gateway.db.queries import accounts, batches, decisions, suppression, writebacks
 from gateway.db.queries import explain as stored
 from gateway.db.queries import subscribers as stored_subscribers
 from gateway.db.queries.decisions import StoredDecision
@@ -146,11 +146,13 @@ def _person(unit: Unit, record: StoredRecord, target: Target) -> PersonAnswer:
     mode, mode_sentence = mode_of(is_main=record.is_main, keyless=record.keyless, legacy=legacy,
                                   one_to_many=is_one_to_many(accounts.brand_settings(connection, brand_id)))
     documents = stored_subscribers.documents(connection, brand_id, [subscriber_id]).get(subscriber_id, {})
+    waiting = {name: value or "" for name, value in writebacks.open_values(
+        connection, brand_id, [subscriber_id]).get(subscriber_id, {}).items()}
     return PersonAnswer(
         subscriber_id, record.email, mode, mode_sentence, status(tuple(blocking)), bool(general.reaches),
         labels[record.source_id], labels[record.first_source_id], record.orphan, record.merged_into,
         tuple(facts.tombstones), record.erased_at, record.created_at, record.changed_at, _links(facts),
-        field_answers(documents, brand_rank(unit, sources), labels), _memberships(unit, facts, labels),
+        field_answers(documents, brand_rank(unit, sources), labels, waiting), _memberships(unit, facts, labels),
         tuple(LeftInterest(each.interest, each.left_at, each.origin)
               for each in stored.left_interests(connection, brand_id, subscriber_id)),
         tuple(_decision(each) for each in found[:MAX_DECISIONS]), len(found) > MAX_DECISIONS,

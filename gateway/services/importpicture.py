@@ -84,7 +84,8 @@ def _interests(unit: Unit, context: ImportContext, records: Sequence[SubscriberR
              for name in (*record.add_interests, *record.remove_interests, *(record.listed or ()))
              if not holds_forbidden(name)}
     found = Interests(interests.by_name(unit.connection, unit.brand_id, names) | call,
-                      _interest_maker(unit) if creating else None, tuple(call.values()))
+                      _interest_maker(unit) if creating and not context.options.known_interests else None,
+                      tuple(call.values()))
     groups = {group.external_id.strip() for record in records for group in record.groups
               if not holds_forbidden(group.external_id)}
     if groups:

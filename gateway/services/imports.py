@@ -30,8 +30,8 @@ from gateway.services.interests import resolve_names
 from gateway.services.own_interests import settle_names
 from gateway.services.plainrows import Done, apply_plain, record_created
 
-__all__ = ["ImportContext", "apply_chunk", "apply_counted", "check_options", "end_links", "finish", "import_records",
-           "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise", "trim"]
+__all__ = ["ImportContext", "apply_apart", "apply_chunk", "apply_counted", "check_options", "end_links", "finish",
+           "import_records", "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise", "trim"]
 
 MERGE_RULE = "ID-17"
 """By which an import merges one record into another."""
@@ -92,7 +92,11 @@ def options_as_json(options: ImportOptions) -> dict[str, object]:
     stored: dict[str, object] = {
         "mode": options.mode, "interests": list(options.interests), "emptyValue": options.empty_value,
         "dryRun": options.dry_run, "detail": options.detail}
-    return stored if options.change_addresses is None else {**stored, "changeAddresses": options.change_addresses}
+    if options.change_addresses is not None:
+        stored["changeAddresses"] = options.change_addresses
+    if options.known_interests:
+        stored["knownInterests"] = True
+    return stored
 
 
 def apply_chunk(unit: Unit, context: ImportContext, records: Records, first_index: int,
@@ -105,6 +109,13 @@ def apply_chunk(unit: Unit, context: ImportContext, records: Records, first_inde
     indexes = _following(first_index, records) if numbers is None else numbers
     done, others = _apply_logged(unit, context, records, indexes)
     return _in_order(done, others, records, indexes)
+
+
+def apply_apart(unit: Unit, context: ImportContext, records: Records,
+                indexes: Sequence[int]) -> tuple[Done, list[Outcome]]:
+    """Like :func:`apply_chunk`, for a caller who counts: the plain rows together, and the outcomes of the others in
+    the order of ``Done.others``."""
+    return _apply_logged(unit, context, records, indexes)
 
 
 def log_outcomes(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]) -> None:

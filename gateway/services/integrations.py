@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gateway.bridges import registry
 from gateway.bridges.port import Bridge
@@ -13,6 +13,7 @@ from gateway.db.queries import locks
 from gateway.db.unit import Unit
 from gateway.domain.accounts import system_actor
 from gateway.domain.integration import API, IDENTITIES, IntegrationView
+from gateway.domain.writeback import KINDS, UNSUBSCRIBE
 from gateway.errors import GatewayError
 from gateway.services.accounts import require_brand, unknown_integration
 from gateway.services.gateway import Gateway
@@ -50,7 +51,7 @@ def reconfigure(unit: Unit, integration_id: int, config: Mapping[str, object]) -
     Raises ``NOT_FOUND``, ``STATE_CONFLICT`` for one without a bridge, ``INVALID_VALUE``.
     """
     found = get(unit, integration_id)
-    _require_bridge(found)
+    require_bridge(found)
     queries.set_config(unit.connection, unit.brand_id, integration_id, _seal(unit, found.kind, config))
     unit.ring("run_writebacks", unit.brand_id, integration_id)
 
@@ -67,6 +68,31 @@ def set_identity(unit: Unit, integration_id: int, identity: str) -> None:
     locks.lock_brand(unit.connection, unit.brand_id)
     get(unit, integration_id)
     queries.set_identity(unit.connection, unit.brand_id, integration_id, identity)
+
+
+def set_pulls(unit: Unit, integration_id: int, kinds: Sequence[str]) -> None:
+    """Says which kinds of writebacks the integration fetches and acknowledges itself (ID-63); none: it fetches none.
+
+    Whoever fetches is told of opt-outs in any case (ID-53), and is not written to by us, bridge or not. Rows that are
+    open stay open: without a choice a bridge writes them again, and without a bridge they wait to be acknowledged or
+    expire. Raises ``NOT_ALLOWED`` (administrators only), ``NOT_FOUND``, ``INVALID_VALUE``.
+    """
+    unit.actor.require("admin")
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(KINDS)}.", field="take")
+    found = get(unit, integration_id)
+    if kinds and found.has_webhook:
+        raise GatewayError("STATE_CONFLICT", f"The integration '{found.name}' has a webhook to which its writebacks "
+                                             "are posted. End that first: --webhook none.", field="writebacks")
+    taken = [kind for kind in KINDS if kind in kinds or kind == UNSUBSCRIBE] if kinds else []
+    queries.set_pulls(unit.connection, unit.brand_id, integration_id, taken)
+    unit.ring("run_writebacks", unit.brand_id, integration_id)
+
+
+def is_written_to(integration: IntegrationView) -> bool:
+    """Whether we write its writebacks into it ourselves: it has a bridge or a webhook, and does not fetch (ID-63)."""
+    return (integration.has_webhook or integration.kind in registry.kinds()) and not integration.pulls
 
 
 def get(unit: Unit, integration_id: int) -> IntegrationView:
@@ -103,9 +129,9 @@ def bridge(gateway: Gateway, integration: IntegrationView) -> Bridge:
 
 def bridge_of(unit: Unit, integration: IntegrationView) -> Bridge:
     """As :func:`bridge`, within a transaction of the integration's brand."""
-    _require_bridge(integration)
+    require_bridge(integration)
     sealed = queries.config(unit.connection, integration.brand_id, integration.integration_id)
-    config = json.loads(decrypt(unit.settings.secret_key, PURPOSE, sealed or ""))
+    config = json.loads(decrypt(unit.settings.secret_key, PURPOSE, sealed or "", unit.settings.old_secret_keys))
     return registry.make(integration.kind, config)
 
 
@@ -116,7 +142,8 @@ def _seal(unit: Unit, kind: str, config: Mapping[str, object]) -> str:
     return encrypt(unit.settings.secret_key, PURPOSE, json.dumps(config))
 
 
-def _require_bridge(integration: IntegrationView) -> None:
+def require_bridge(integration: IntegrationView) -> None:
+    """Raises ``STATE_CONFLICT`` for a kind without a bridge."""
     if integration.kind not in registry.kinds():
         raise GatewayError("STATE_CONFLICT", f"The integration '{integration.name}' is of kind '{integration.kind}', "
                                              "which has no bridge: it calls us, we cannot call it.",

@@ -15,6 +15,7 @@ from gateway.domain.events import UNMERGED, NewEvent
 from gateway.domain.merge import give_back
 from gateway.domain.records import UPDATED, Identifier, Outcome, SubscriberView
 from gateway.domain.snapshot import UNDO_WITHIN
+from gateway.domain.suppression import stricter
 from gateway.domain.switching import is_one_to_many
 from gateway.errors import GatewayError
 from gateway.services import subscribers
@@ -91,9 +92,9 @@ def _give_back(unit: Unit, merge: StoredMerge, loser: Record, survivor: Record, 
     connection, brand_id, before = unit.connection, unit.brand_id, merge.before
     unmerging.give_keys(connection, brand_id, keys, before.flagged, loser.subscriber_id, merge.merged_at)
     _, loser_live = unmerging.live_links(connection, brand_id, loser.subscriber_id)
-    stricter = loser if loser.opted_out_at is not None else survivor
     unmerging.revive(connection, brand_id, loser, is_main=is_main, orphan=not loser.keyless and not loser_live,
-                     opted_out_at=stricter.opted_out_at, origin=stricter.opt_out_origin, now=unit.now)
+                     opted_out_at=loser.opted_out_at or survivor.opted_out_at, now=unit.now,
+                     origin=stricter(loser.opt_out_origin, survivor.opt_out_origin))
     facts: dict[str, object] = {}
     if before.known and keys:
         _, live = unmerging.live_links(connection, brand_id, survivor.subscriber_id)

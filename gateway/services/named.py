@@ -11,7 +11,13 @@ from gateway.domain import records
 from gateway.domain.addresses import forbidden_character, holds_forbidden, normalise, normalise_remote_id, printable
 from gateway.domain.people import Directory, Person
 from gateway.domain.records import BatchReport, Counters, Identifier, Outcome, Problem, StatusEntry
+from gateway.domain.suppression import ORPHAN, REMOTE_FLAG
 from gateway.errors import GatewayError
+
+_STILL_BLOCKED = {
+    REMOTE_FLAG: "a do-not-email flag remains: the integration that set it must clear it",
+    ORPHAN: "the record is an orphan: it is mailed again when its remote ID comes again",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +47,21 @@ def open_entries(unit: Unit, entries: Sequence[StatusEntry]) -> tuple[list[Ident
                            [who.subscriber_id for who in good if who.subscriber_id is not None])
 
 
+def whom(unit: Unit, entries: Sequence[StatusEntry]) -> list[list[Person] | Problem]:
+    """The records that each entry names, none where nobody has its address; changes nothing.
+
+    A problem: what is wrong with its identifiers, ``NOT_FOUND`` for a remote ID that nobody has, and
+    ``IDENTITY_MISMATCH`` for one that is somebody else's.
+    """
+    read, book = open_entries(unit, entries)
+    found: list[list[Person] | Problem] = []
+    for who in read:
+        meant = who if isinstance(who, Problem) else find_meant(who, book, only_known=True)
+        found.append(meant if isinstance(meant, Problem) else [meant.person] if meant.person else
+                     people_of(book, meant))
+    return found
+
+
 def outcome_of(index: int, who: Identifier, rule: str, person: Person | None, problem: Problem | None = None, *,
                changed: bool = False, matched_by: str | None = None, warnings: Sequence[Problem] = (),
                changes: Mapping[str, tuple[str | None, str | None]] | None = None) -> Outcome:
@@ -59,12 +80,13 @@ def report_of(unit: Unit, outcomes: Sequence[Outcome]) -> BatchReport:
     counters = Counters()
     for outcome in outcomes:
         counters.add(outcome)
-    decisions.record(unit.connection, unit.brand_id, upload_id=_upload(unit, counters) if counters.failed else None,
+    decisions.record(unit.connection, unit.brand_id, upload_id=upload_of(unit, counters) if counters.failed else None,
                      actor=unit.actor.label, door=unit.actor.door, now=unit.now, outcomes=outcomes)
     return BatchReport(counters, tuple(outcomes), unit.actor.request_id, unit.now)
 
 
-def _upload(unit: Unit, counters: Counters) -> int | None:
+def upload_of(unit: Unit, counters: Counters) -> int | None:
+    """Keeps a call of which something failed as an upload, which knows the request (PUSH-14); None without sender."""
     actor = unit.actor
     if actor.integration_id is None:
         return None
@@ -158,3 +180,10 @@ def people_of(book: Book, meant: Meant) -> list[Person]:
     if meant.person is not None and all(person is not meant.person for person in people):
         people.append(meant.person)
     return people
+
+
+def still_blocked(book: Book, people: Sequence[Person]) -> tuple[Problem, ...]:
+    """What keeps mail from these people although they may be mailed again, with its remedy (ID-51)."""
+    blockers = {blocker for person in people for blocker in book.directory.blockers(person)}
+    return tuple(Problem("NOT_SENDABLE", f"Still not mailed ({blocker}): {remedy}.")
+                 for blocker, remedy in _STILL_BLOCKED.items() if blocker in blockers)

@@ -23,6 +23,7 @@ from gateway.mail.message import mail_domain
 from gateway.mail.smtp import SmtpConnection, Verdict
 from gateway.services.compose import connection
 from gateway.services.gateway import Gateway
+from gateway.services.sendnow import send_now
 
 log = logging.getLogger("gateway.imports")
 
@@ -70,7 +71,7 @@ def tell(gateway: Gateway, brand_id: int, upload_id: int) -> None:
 def _sent(gateway: Gateway, mail_server: SmtpConnection, row: Any, brand: str, address: str) -> bool:
     """Whether the address need not be tried again."""
     domain = mail_domain(gateway.settings.public_url)
-    outcome = mail_server.send("", address, message(row, brand, address, domain, gateway.clock()))
+    outcome = send_now(mail_server, "", address, message(row, brand, address, domain, gateway.clock()))
     if outcome.kind in (Verdict.ACCEPTED, Verdict.REFUSED, Verdict.IN_DOUBT):
         event(log, "told of an import", upload=row.id, outcome=str(outcome.kind), code=outcome.code)
         return True

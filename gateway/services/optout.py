@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gateway.clock import instant
@@ -14,7 +14,7 @@ from gateway.domain.events import OPTED_OUT, REJOINED, NewEvent
 from gateway.domain.people import Person
 from gateway.domain.records import BatchReport, Identifier, Outcome, Problem, StatusEntry
 from gateway.domain.suppression import ADMIN, API, MAX_REASON
-from gateway.domain.writeback import INTEREST_JOINED, INTEREST_LEFT
+from gateway.domain.writeback import INTEREST_JOINED, INTEREST_LEFT, Fact
 from gateway.errors import GatewayError
 from gateway.services import writebacks
 from gateway.services.interests import resolve_names
@@ -150,7 +150,8 @@ def _outcome(index: int, turn: _Turn, act: _Act, changed: set[tuple[int, int]],
 
 def _tell(unit: Unit, act: _Act, news: Sequence[tuple[_Turn, Person, str, int]]) -> None:
     """One event per person and interest, so that feeds tell who left what; and its writebacks (ID-56)."""
-    silent = []
+    told: dict[str, tuple[Person, str, NewEvent]] = {}
+    found = []
     for turn, person, interest, interest_id in news:
         live = {integration_id: remote_id for (integration_id, remote_id), key in person.keys.items()
                 if key.ended_at is None}
@@ -158,18 +159,13 @@ def _tell(unit: Unit, act: _Act, news: Sequence[tuple[_Turn, Person, str, int]])
             act.kind, unit.now, f"{act.kind}:{uuid.uuid4()}", subscriber_id=person.subscriber_id, address=person.email,
             remote_id=live.get(unit.actor.integration_id or 0), origin=ADMIN if unit.actor.is_admin else API,
             reason=printable(turn.entry.reason, MAX_REASON), raw={"interestId": interest_id})
-        takers = live.keys() & set(act.takers)
-        if takers:
-            _write_back(unit, act, event, person, interest, takers)
-        else:
-            silent.append(event)
-    events.add_all(unit.connection, unit.brand_id, silent, unit.now)
-
-
-def _write_back(unit: Unit, act: _Act, event: NewEvent, person: Person, interest: str, takers: Iterable[int]) -> None:
-    event_id = events.add(unit.connection, unit.brand_id, event, unit.now)
-    assert event_id is not None
-    for integration_id in sorted(takers):
-        writebacks.queue(unit, kind=act.written, event_id=event_id, email=None, subscriber_ids=[person.subscriber_id],
-                         payload={"interest": interest, "time": instant(unit.now), "origin": event.origin,
-                                  "reason": event.reason}, only_integration_id=integration_id)
+        found.append(event)
+        if live.keys() & set(act.takers):
+            told[event.once_key] = person, interest, event
+    events.add_all(unit.connection, unit.brand_id, found, unit.now)
+    if told:
+        ids = events.ids(unit.connection, unit.brand_id, list(told))
+        writebacks.queue_all(unit, act.written, [
+            Fact(ids[key], None, {"interest": interest, "time": instant(unit.now), "origin": event.origin,
+                                  "reason": event.reason}, (person.subscriber_id,))
+            for key, (person, interest, event) in told.items()], only=act.takers)

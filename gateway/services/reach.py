@@ -7,7 +7,7 @@ The judgement is the audience's own; here the facts behind it are found.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gateway.db.queries import explain as stored
 from gateway.db.queries import instances, mailings
@@ -20,11 +20,26 @@ from gateway.domain.delivery import UNSUBSCRIBED
 from gateway.domain.explaining import REASONS, day, delivery_answer, membership_state
 from gateway.domain.explanation import Blocker, Verdict
 from gateway.domain.suppression import COMPLAINT
+from gateway.domain.tiers import in_words
 from gateway.errors import GatewayError
 from gateway.services import audience
 
 _RESUBSCRIBE = "Here: Resubscribe, with the reason why the person wants mail again."
 _COMPLAINT = "Here, by an administrator alone: Resubscribe, with a reason, for the person complained of mail as spam."
+
+
+_EVERYBODY = "In the mailing: send it again to everybody."
+_OF_THE_PAST = {
+    words.RECEIVED_BEFORE: ("The mailing was sent to the person, or to the address, before.", _EVERYBODY),
+    words.OPENED_BEFORE: ("The person, or somebody at the address, opened the mailing.", _EVERYBODY),
+    words.NOT_RECEIVED: ("The mailing goes to those who got it and did not open it; this one did not get it.",
+                         _EVERYBODY),
+    words.NOT_FAILED: ("The mailing goes to those whom it could not reach; to this one it was never sent in vain.",
+                       _EVERYBODY),
+    words.FREQUENCY_CAP: ("The address has had as many mailings as the brand allows in so many days.",
+                          "Nowhere: it ends with time. The brand's frequencyCap says how many."),
+}
+"""Reasons that come of earlier mailings: what is so, and what ends it (SEND-4, SEND-8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,9 @@ def target_of(unit: Unit, mailing_id: int | None, instance_id: int | None) -> Ta
     mailing = mailings.get(unit.connection, unit.brand_id, mailing_id)
     if mailing is None:
         raise GatewayError("NOT_FOUND", f"There is no mailing {mailing_id} in this brand.", field="mailing")
+    own = () if instance is None else instances.interest_names(unit.connection, unit.brand_id, instance.instance_id)
+    if own:
+        mailing = replace(mailing, draft=replace(mailing.draft, interests=own))
     return Target(mailing, instance)
 
 
@@ -75,7 +93,7 @@ def verdict(unit: Unit, facts: Facts, target: Target) -> Verdict:
         return _in_general(facts)
     if target.instance is not None and target.instance.frozen_at is not None:
         return _as_frozen(unit, facts, target.mailing, target.instance)
-    judged = _as_of_now(unit, facts, target.mailing)
+    judged = _as_of_now(unit, facts, target.mailing, target.instance)
     if target.instance is None:
         return judged
     state, mailing_id = target.instance.state, target.instance.mailing_id
@@ -110,9 +128,9 @@ def _in_general(facts: Facts) -> Verdict:
     return Verdict(words.SENDABLE, not found, sentence, reason=found[0].fact if found else None, blockers=found)
 
 
-def _as_of_now(unit: Unit, facts: Facts, mailing: StoredMailing) -> Verdict:
+def _as_of_now(unit: Unit, facts: Facts, mailing: StoredMailing, instance: StoredInstance | None) -> Verdict:
     record = facts.record
-    judged = audience.judge(unit, mailing, [*facts.neighbours, record.subscriber_id])
+    judged = audience.judge(unit, mailing, [*facts.neighbours, record.subscriber_id], instance)
     general = blockers(facts, include_orphans=mailing.draft.include_orphans)
     if record.merged_into is not None:
         return Verdict(words.MAILING, False, f"It would not get the mailing: {REASONS[words.MERGED]}.",
@@ -131,6 +149,8 @@ def _as_of_now(unit: Unit, facts: Facts, mailing: StoredMailing) -> Verdict:
         general.insert(0, Blocker(
             words.DUPLICATE_ADDRESS, words.ON_NEIGHBOUR, f"One copy goes to each address, and record {first} gets it.",
             "Nowhere to be undone: the address gets its copy.", subscriber_id=first))
+    elif reason in _OF_THE_PAST:
+        general.insert(0, Blocker(reason, words.ON_MAILING, *_OF_THE_PAST[reason]))
     deciding = words.OPT_OUT if reason == UNSUBSCRIBED else reason
     general.sort(key=lambda each: each.fact != deciding)
     return Verdict(words.MAILING, False, f"It would not get the mailing: {REASONS.get(reason, reason)}.",
@@ -153,6 +173,8 @@ def _as_frozen(unit: Unit, facts: Facts, mailing: StoredMailing, instance: Store
     reaches, sentence = delivery_answer(row.state, row.reason)
     if row.subscriber_id != record.subscriber_id:
         sentence += f" The delivery was made for record {row.subscriber_id}, which was merged into this one."
+    if row.tiers:
+        sentence += f" Its live fields: {in_words(row.tiers)}."
     return Verdict(words.INSTANCE, reaches, sentence, mailing.mailing_id, instance.instance_id, row.state, row.reason,
                    row.code, row.changed_at, now if not reaches else ())
 

@@ -32,14 +32,20 @@ def note(gateway: Gateway, actor: Actor, operation: str, error: GatewayError, *,
     600 times within the minute, or when the store is busy for long, it is dropped with a line in the log.
     ``operation`` as its callers know it, without parameters: ``POST /push/v1/subscribers``.
     """
+    keep(gateway, actor, operation, error.code, error.message, field=error.field, remote_id=remote_id, email=email)
+
+
+def keep(gateway: Gateway, actor: Actor, operation: str, code: str, message: str, *, field: str | None = None,
+         remote_id: str | None = None, email: str | None = None) -> None:
+    """As :func:`note`, for a door with codes of its own."""
     try:
         gateway.refusal_rates.admit(actor)
     except GatewayError:
         taken = False
     else:
         taken = gateway.refusals.add(Refusal(
-            actor.brand_id, actor.label[:_MAX_NAME], actor.door, printable(operation, _MAX_NAME) or "", error.code,
-            printable(error.message, _MAX_MESSAGE) or "", printable(error.field, _MAX_NAME),
+            actor.brand_id, actor.label[:_MAX_NAME], actor.door, printable(operation, _MAX_NAME) or "", code,
+            printable(message, _MAX_MESSAGE) or "", printable(field, _MAX_NAME),
             actor.request_id[:_MAX_REQUEST_ID] or None, printable(remote_id, _MAX_NAME) or None,
             printable(email, _MAX_EMAIL) or None), partial(_store, gateway))
     if not taken:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable
 
-from cryptography.fernet import Fernet, InvalidToken
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -21,13 +22,18 @@ def encrypt(secret_key: bytes, purpose: str, text: str) -> str:
     return _box(secret_key, purpose).encrypt(text.encode()).decode("ascii")
 
 
-def decrypt(secret_key: bytes, purpose: str, sealed: str) -> str:
-    """What :func:`encrypt` sealed. Raises ``INTERNAL_ERROR`` when the box is damaged or of another key or purpose."""
+def decrypt(secret_key: bytes, purpose: str, sealed: str, older: Iterable[bytes] = ()) -> str:
+    """What :func:`encrypt` sealed with this key, or with an ``older`` one of the installation (SEND-45).
+
+    Raises ``INTERNAL_ERROR`` when the box is damaged or of another key or purpose.
+    """
+    boxes = MultiFernet([_box(key, purpose) for key in (secret_key, *older)])
     try:
-        return _box(secret_key, purpose).decrypt(sealed.encode("utf-8")).decode()
+        return boxes.decrypt(sealed.encode("utf-8")).decode()
     except (InvalidToken, UnicodeError):
         raise GatewayError("INTERNAL_ERROR", "A stored secret does not open with this installation's key. Start with "
-                                             "the GATEWAY_SECRET_KEY it was stored with, or enter it anew.") from None
+                                             "the GATEWAY_SECRET_KEY it was stored with, name that in "
+                                             "GATEWAY_OLD_SECRET_KEYS, or enter the secret anew.") from None
 
 
 def _box(secret_key: bytes, purpose: str) -> Fernet:

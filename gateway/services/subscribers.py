@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gateway.db.queries import accounts, batches, fields, identities
+from gateway.db.queries import accounts, batches, fields, identities, writebacks
 from gateway.db.queries import interests as stored_interests
 from gateway.db.queries import subscribers as stored
 from gateway.db.queries.batches import SourceRow
@@ -87,20 +88,44 @@ def identify(unit: Unit, who: Identifier) -> int:
 
 
 def merge_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[str, str]]:
-    """Subscriber id -> field -> the value that counts (ID-36), for personalisation. Everybody asked for is there.
+    """Subscriber id -> field -> the value that counts (ID-36), else the field's default (ID-76), for personalisation.
 
-    Fields of kind json are left out: nobody wants to read brackets in a mail (PUSH-26).
+    Everybody asked for is there. Fields of kind json are left out: nobody wants to read brackets in a mail (PUSH-26).
     """
+    found = stored_values(unit, subscriber_ids)
+    if not found:
+        return {}
+    defaults = fields.defaults(unit.connection, unit.brand_id)
+    return {subscriber_id: {**defaults, **values} for subscriber_id, values in found.items()}
+
+
+def stored_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[str, str]]:
+    """As :func:`merge_values` without the defaults: what sources left here."""
     if not subscriber_ids:
         return {}
-    documents = stored.documents(unit.connection, unit.brand_id, subscriber_ids)
-    if not documents:
-        return {subscriber_id: {} for subscriber_id in subscriber_ids}
-    rank = rank_of(batches.sources(unit.connection, unit.brand_id))
-    unread = {field.name for field in fields.of_brand(unit.connection, unit.brand_id).values() if field.kind == JSON}
-    counting = {subscriber_id: effective(documents.get(subscriber_id, {}), rank) for subscriber_id in subscriber_ids}
-    return {subscriber_id: {name: value.text for name, value in values.items() if name not in unread}
-            for subscriber_id, values in counting.items()}
+    unread = [field.name for field in fields.of_brand(unit.connection, unit.brand_id).values() if field.kind == JSON]
+    found: dict[int, dict[str, str]] = {subscriber_id: {} for subscriber_id in subscriber_ids}
+    seen: set[int] = set()
+    several: set[int] = set()
+    for subscriber_id, document in stored.texts(unit.connection, unit.brand_id, subscriber_ids):
+        (several if subscriber_id in seen else seen).add(subscriber_id)
+        found[subscriber_id] = json.loads(document)  # of the only source in the usual case: nothing to choose
+    if several:
+        _choose(unit, sorted(several), found)
+    for subscriber_id, changes in writebacks.open_values(unit.connection, unit.brand_id, subscriber_ids).items():
+        changed = {**found[subscriber_id], **changes}  # on its way into a foreign system, it comes first (ID-36)
+        found[subscriber_id] = {name: text for name, text in changed.items() if text}
+    for values in found.values():
+        for name in unread:
+            values.pop(name, None)
+    return found
+
+
+def _choose(unit: Unit, subscriber_ids: Sequence[int], found: dict[int, dict[str, str]]) -> None:
+    """Puts the values that count, by the brand's order, of people of whom several sources tell (ID-36)."""
+    rank = brand_rank(unit, batches.sources(unit.connection, unit.brand_id))
+    for subscriber_id, documents in stored.documents(unit.connection, unit.brand_id, subscriber_ids).items():
+        found[subscriber_id] = {name: value.text for name, value in effective(documents, rank).items()}
 
 
 def source_priority(settings: Mapping[str, object]) -> tuple[str, ...]:
@@ -140,6 +165,7 @@ def _views(unit: Unit, rows: Sequence[SubscriberRow]) -> list[SubscriberView]:
     rank = brand_rank(unit, sources)
     links = stored.links(unit.connection, unit.brand_id, ids)
     documents = stored.documents(unit.connection, unit.brand_id, ids)
+    waiting = writebacks.open_values(unit.connection, unit.brand_id, ids)
     memberships = stored.memberships(unit.connection, unit.brand_id, ids, labels)
     views = []
     for row in rows:
@@ -151,14 +177,23 @@ def _views(unit: Unit, rows: Sequence[SubscriberRow]) -> list[SubscriberView]:
             tuple((link.integration, link.remote_id) for link in own), status(blockers),
             not blockers and row.email is not None and row.merged_into is None, blockers, labels[row.source_id],
             labels[row.first_source_id], row.orphan, row.merged_into,
-            _fields(documents.get(row.subscriber_id, {}), rank, labels),
+            _fields(documents.get(row.subscriber_id, {}), rank, labels, waiting.get(row.subscriber_id, {})),
             tuple(memberships.get(row.subscriber_id, ())), row.created_at, row.changed_at))
     return views
 
 
-def _fields(documents: dict[int, Document], rank: Rank, labels: dict[int, str]) -> tuple[FieldView, ...]:
-    return tuple(FieldView(name, value.text, labels[value.source_id], dt.datetime.fromisoformat(value.changed_at))
-                 for name, value in sorted(effective(documents, rank).items()))
+def _fields(documents: dict[int, Document], rank: Rank, labels: dict[int, str],
+            waiting: Mapping[str, str | None]) -> tuple[FieldView, ...]:
+    """``waiting``: the values on their way into a foreign system, which come first (ID-36)."""
+    counting = effective(documents, rank)
+    for name in waiting.keys() & counting.keys():
+        given = [effective({source_id: document}, rank).get(name) for source_id, document in documents.items()]
+        same = [value for value in given if value is not None and value.text == waiting[name]]
+        if same:
+            counting[name] = same[0]
+    return tuple(FieldView(name, waiting.get(name) or value.text, labels[value.source_id],
+                           dt.datetime.fromisoformat(value.changed_at))
+                 for name, value in sorted(counting.items()) if waiting.get(name, "") is not None)
 
 
 def _checked(value: str | Problem | None) -> str | None:

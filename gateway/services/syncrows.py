@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.bridges.port import RemoteMember
-from gateway.db.queries import accounts
+from gateway.db.queries import accounts, suppression
 from gateway.db.queries import sync as queries
 from gateway.db.queries import writebacks as writeback_queries
 from gateway.db.queries.staging import Stage, StagedRow
@@ -16,11 +16,12 @@ from gateway.db.unit import Unit
 from gateway.domain.addresses import normalise_remote_id
 from gateway.domain.batch import AddressRules, read_identity
 from gateway.domain.links import REPLACEMENT
-from gateway.domain.records import ImportOptions, Outcome, Problem, SubscriberRecord
+from gateway.domain.records import MAX_INTERESTS_PER_RECORD, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.domain.resolution import Identity
+from gateway.domain.switching import is_one_to_many
 from gateway.domain.sync import Impact, Sample, SyncCounters
 from gateway.domain.writeback import RESUBSCRIBE, UNSUBSCRIBE
-from gateway.services import imports
+from gateway.services import erased, imports
 from gateway.services.importcontext import reading_rules
 
 CHUNK_ROWS = 2000
@@ -53,13 +54,17 @@ def staged(members: Iterable[RemoteMember]) -> Iterator[StagedRow]:
                         None if problem is None else (problem.code, problem.message, problem.field))
 
 
-def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow], stage: Stage | None = None) -> Impact:
-    """What these rows would end, flag and overwrite; ``links`` is left 0 (ID-70). Reads only.
+def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow], stage: Stage | None = None, *,
+           links: int = 0) -> Impact:
+    """What these rows would end, flag and overwrite of an integration with so many ``links`` (ID-70). Reads only.
 
-    In ``stage`` it notes which new remote IDs come to an address that has others (ID-29).
+    In ``stage`` it notes which new remote IDs come to an address that has others (ID-29), and where a brand has one
+    record per address, which rows are of one record: it is in the lists of all of them (ID-4, ID-38).
     """
     known = _look_up(unit, integration_id, rows)
     ended = flagged = overwritten = 0
+    if stage is not None:
+        stage.links.update(state.key_id for state in known.keys.values())
     for row in rows:
         state = known.keys.get(row.key or "")
         if state is None or not state.is_live or row.problem is not None or row.differs:
@@ -67,12 +72,16 @@ def impact(unit: Unit, integration_id: int, rows: Sequence[StagedRow], stage: St
         if _ends(row):
             ended += 1
             continue
-        flagged += _flag(row, known) is True and not state.is_flagged
-        address = _address(row, known.reading)
-        overwritten += address is not None and address != state.email
+        flagged += not state.is_flagged and row.flag is True and _flag(row, known) is True
+        if not _has_same_address(row, state, known.reading):
+            address = _address(row, known.reading)
+            overwritten += address is not None and address != state.email
     if stage is not None:
-        stage.add_neighbours(_neighbours(unit, integration_id, rows, known))
-    return Impact(0, ended, flagged, overwritten)
+        if links:
+            stage.add_neighbours(_neighbours(unit, integration_id, rows, known))
+        if is_one_to_many(accounts.brand_settings(unit.connection, unit.brand_id)):
+            stage.add_at_addresses(_at_addresses(unit, integration_id, rows, known.reading, stage))
+    return Impact(links, ended, flagged, overwritten)
 
 
 def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[StagedRow],
@@ -82,10 +91,16 @@ def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[S
     ``replaced``: remote IDs that warn of a possible replacement (ID-29). Nothing is committed here; repeating it
     leaves everything unchanged (ID-P1).
     """
-    known = _look_up(unit, integration_id, rows)
+    context = imports.prepare(unit, ImportOptions(), upload_id)
+    known = _look_up(unit, integration_id, rows, upload_id)
+    silent = silent_rows(unit, context, rows, known, replaced)
+    counters.add("read", len(rows) + sum(row.copies for row in rows))
+    counters.add_rows("unchanged", list(silent), [known.keys[key].email for key in silent])
+    counters.add("unchanged", sum(row.copies for row in silent.values()))
     records: list[tuple[StagedRow, SubscriberRecord]] = []
     for row in rows:
-        counters.add("read", 1 + row.copies)
+        if row.key in silent:
+            continue
         if row.differs:
             counters.add("conflicting", 1 + row.copies, Sample(row.key, row.email, _CONFLICT.message))
             records.append((row, SubscriberRecord(row.remote_id, row.email, problem=_CONFLICT)))
@@ -99,10 +114,12 @@ def apply_rows(unit: Unit, integration_id: int, upload_id: int, rows: Sequence[S
             records.append((row, replace(record, warnings=(REPLACEMENT,)) if warned else record))
     if not records:
         return
-    context = imports.prepare(unit, ImportOptions(), upload_id)
-    outcomes = imports.apply_chunk(unit, context, [record for _, record in records], 0,
-                                   numbers=[row.seq - 1 for row, _ in records])
-    for (row, record), outcome in zip(records, outcomes, strict=True):
+    done, outcomes = imports.apply_apart(unit, context, [record for _, record in records],
+                                         [row.seq - 1 for row, _ in records])
+    counters.add_rows("new", done.created.remote_ids, done.created.emails)
+    counters.add_rows("unchanged", done.same.remote_ids, done.same.emails)
+    for at, outcome in zip(done.others, outcomes, strict=True):
+        row, record = records[at]
         if record.deleted or record.withdrawn:
             counters.add("ended", 1, Sample(row.key, outcome.email))
             _count_orphan(outcome, counters)
@@ -122,24 +139,87 @@ def sweep(unit: Unit, upload_id: int, keys: Sequence[str], counters: SyncCounter
         counters.add("swept", 1, Sample(key, None))
 
 
-def find_missing(unit: Unit, integration_id: int, stage: Stage, made_until: dt.datetime | None) -> None:
-    """Notes in the stage every live link that was not listed; reads only.
+def find_missing(unit: Unit, integration_id: int, stage: Stage, made_until: dt.datetime | None) -> int:
+    """Notes in the stage every live link that was not listed, but those whose address is listed without a remote ID: it
+    may be the same person, whose ID got lost (ID-69). Answers how many those are; reads only.
 
     A link made after ``made_until``, while the source was being read, is not missing; None: whenever it was made.
     """
-    after = 0
-    while True:
-        page = queries.links(unit.connection, unit.brand_id, integration_id, made_until, after, CHUNK_ROWS)
-        if not page:
-            return
-        after = page[-1][0]
-        stage.add_missing(stage.absent([key for _, key in page]))
+    after, kept = "", 0
+    while page := queries.links(unit.connection, unit.brand_id, integration_id, made_until, unit.now, after,
+                                CHUNK_ROWS):
+        after = page[-1][1]
+        unmet = [remote_id for link_id, remote_id in page if link_id not in stage.links]
+        gone = stage.absent(unmet) if unmet else []
+        states = queries.key_states(unit.connection, unit.brand_id, integration_id, gone) if gone else {}
+        nameless = stage.keyless({state.email for state in states.values() if state.email}) if states else set()
+        going = [key for key in gone if key not in states or states[key].email not in nameless]
+        stage.add_missing(going)
+        kept += len(gone) - len(going)
+    return kept
 
 
-def _look_up(unit: Unit, integration_id: int, rows: Sequence[StagedRow]) -> _Known:
+def silent_rows(unit: Unit, context: imports.ImportContext, rows: Sequence[StagedRow], known: _Known,
+            replaced: Collection[str]) -> dict[str, StagedRow]:
+    """The rows, by remote ID, that say what is stored already of people of whom there is nothing to warn: they are
+    unchanged without a closer look (ID-72, ID-P1).
+
+    None shares its address with another row of the chunk that is looked at, so that the order of rows does not matter
+    (ID-27, ID-P3). The caller holds the brand's lock.
+    """
+    found = {row.key: row for row in rows if row.key is not None and row.key not in replaced
+             and (state := known.keys.get(row.key)) is not None and _says_the_same(row, state, known)}
+    if not found:
+        return {}
+    found = _never_erased(unit, context, _in_same_lists(unit, context, found, known))
+    others = [row for row in rows if row.key not in found]
+    busy = {_address(row, known.reading) for row in others}
+    busy.update(known.keys[row.key].email for row in others if row.key in known.keys)
+    return {key: row for key, row in found.items() if known.keys[key].email not in busy}
+
+
+def _says_the_same(row: StagedRow, state: KeyState, known: _Known) -> bool:
+    return (state.is_quiet and not row.deleted and row.problem is None and not row.differs
+            and (row.flag is not True or _flag(row, known) is None)  # a flag would be something to warn of
+            and _has_same_address(row, state, known.reading))
+
+
+def _in_same_lists(unit: Unit, context: imports.ImportContext, rows: dict[str, StagedRow],
+                   known: _Known) -> dict[str, StagedRow]:
+    """Those of the rows whose lists, if they name any, are exactly the ones that the person is in (ID-38, ID-40)."""
+    people = [known.keys[key].subscriber_id for key, row in rows.items() if row.interests is not None]
+    if not people:
+        return rows
+    there = queries.lists_of(unit.connection, context.value_source_id, people)
+    left = queries.who_left(unit.connection, people)
+    same = {}
+    for key, row in rows.items():
+        who = known.keys[key].subscriber_id
+        if row.interests is None or (who not in left and len(row.interests) <= MAX_INTERESTS_PER_RECORD
+                                     and there.get(who, set()) == set(row.interests)):
+            same[key] = row
+    return same
+
+
+def _never_erased(unit: Unit, context: imports.ImportContext, rows: dict[str, StagedRow]) -> dict[str, StagedRow]:
+    """Those of the rows that are of nobody who was erased (ID-35)."""
+    if suppression.is_empty(unit.connection, unit.brand_id):
+        return rows
+    read = erased.withheld(unit, context.integration_id, [
+        Identity(key, (row.email or "").lower()) for key, row in rows.items()])
+    return {who.remote_id: rows[who.remote_id] for who in read if isinstance(who, Identity) and who.remote_id}
+
+
+def _has_same_address(row: StagedRow, state: KeyState, rules: AddressRules) -> bool:
+    """Whether the import surely reads the row's address as the one that is stored, which is normalised already."""
+    email = (row.email or "").lower()
+    return email == state.email and len(email) <= rules.max_length and email.isascii()
+
+
+def _look_up(unit: Unit, integration_id: int, rows: Sequence[StagedRow], upload_id: int | None = None) -> _Known:
     keys = [row.key for row in rows if row.key is not None]
     brand_id, connection = unit.brand_id, unit.connection
-    return _Known(queries.key_states(connection, brand_id, integration_id, keys),
+    return _Known(queries.key_states(connection, brand_id, integration_id, keys, upload_id),
                   writeback_queries.open_kinds(connection, brand_id, integration_id, keys),
                   reading_rules(accounts.brand_settings(connection, brand_id)))
 
@@ -166,6 +246,22 @@ def _neighbours(unit: Unit, integration_id: int, rows: Sequence[StagedRow],
     for key, address in new:
         for old_key in there.get(address, ()):
             yield key, old_key
+
+
+def _at_addresses(unit: Unit, integration_id: int, rows: Sequence[StagedRow], reading: AddressRules,
+                  stage: Stage) -> Iterator[tuple[int, str, Sequence[str]]]:
+    """Rows that name lists, with their address and what another remote ID of the record gave it that is not listed in
+    this run: a list of changes does not say that it is in those no more."""
+    there = {row.seq: (row.key, address) for row in rows if row.key is not None and row.interests is not None
+             and row.problem is None and not row.differs and not _ends(row)
+             and (address := _address(row, reading)) is not None}
+    keys = queries.keys_at(unit.connection, unit.brand_id, integration_id, [address for _, address in there.values()])
+    several = {address: others for address, others in keys.items() if len(others) > 1}
+    silent = set(stage.absent([key for others in several.values() for key in others]))
+    waiting = [address for address, others in several.items() if silent.intersection(others)]
+    kept = queries.lists_at(unit.connection, unit.brand_id, integration_id, waiting) if waiting else {}
+    for seq, (_, address) in there.items():
+        yield seq, address, kept.get(address, ())
 
 
 def _address(row: StagedRow, rules: AddressRules) -> str | None:

@@ -1,33 +1,19 @@
-"""What does a recipient's mail client or browser tell us, and what does it get? (SEND-24, SEND-46..52)"""
+"""What do the pages of a recipient show and do: unsubscribing, the message in a browser? (SEND-24, SEND-45, SEND-48)"""
 
 from __future__ import annotations
 
-import logging
-import uuid
 from dataclasses import dataclass
 
-from gateway.db.queries import accounts, audience, deliveries, events, locks, mailings
+from gateway.db.queries import accounts, audience, deliveries, fields, locks, mailings
 from gateway.db.queries.deliveries import StoredDelivery
 from gateway.db.unit import Unit
-from gateway.domain import delivery as rules
-from gateway.domain import events as types
 from gateway.domain import tokens
 from gateway.domain.accounts import Actor
-from gateway.domain.delivery import Claimed, Settled
-from gateway.domain.events import NewEvent
-from gateway.domain.hits import Hit, automated_rule
+from gateway.domain.delivery import Claimed
 from gateway.domain.suppression import LINK, ONE_CLICK
 from gateway.domain.tokens import Kind, Token
-from gateway.errors import GatewayError
-from gateway.log import event
-from gateway.services import bounces, compose, lanes, subscribers, suppression
+from gateway.services import compose, evidence, personalisation, suppression
 from gateway.services.gateway import Gateway
-
-log = logging.getLogger("gateway.services")
-
-MAX_AGENT = 300
-HIT_WAIT_S = 3.0
-"""A person waits for the answer to a hit: the store gets no more time than that (SEND-47)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +23,6 @@ class UnsubscribePage:
     brand_name: str
     masked_address: str
     is_test: bool = False
-
-
-def kind_of(gateway: Gateway, text: str) -> Kind | None:
-    """What the token allows, None for one that we did not make (SEND-45). Asks no database."""
-    token = tokens.read(gateway.keys, text)
-    return token.kind if token else None
-
-
-def opened(gateway: Gateway, text: str, hit: Hit) -> None:
-    """Stores an open. Never raises: the picture is answered whatever happens here (SEND-47)."""
-    token = _token(gateway, text, Kind.OPEN)
-    if token is not None:
-        _record_hit(gateway, token, types.OPENED, hit)
-
-
-def clicked(gateway: Gateway, text: str, hit: Hit) -> str | None:
-    """Where the click goes: the frozen URL of the link, None for a wrong token (SEND-46). Stores the click.
-
-    A click that cannot be stored is logged and goes to its URL all the same. Raises ``UNAVAILABLE`` only when the URL
-    itself cannot be read.
-    """
-    token = _token(gateway, text, Kind.CLICK)
-    if token is None:
-        return None
-    with gateway.reading(_recipient(token)) as unit:
-        delivery = deliveries.get(unit.connection, unit.brand_id, token.delivery_id)
-        url = delivery and deliveries.link_url(unit.connection, unit.brand_id, delivery.instance_id, token.link)
-    if url:
-        _record_hit(gateway, token, types.CLICKED, hit, url)
-    return url or None
 
 
 def unsubscribe_page(gateway: Gateway, text: str) -> UnsubscribePage | None:
@@ -92,13 +48,17 @@ def unsubscribe(gateway: Gateway, text: str, one_click: bool) -> UnsubscribePage
         locks.lock_brand(unit.connection, unit.brand_id)
         delivery = deliveries.get(unit.connection, unit.brand_id, token.delivery_id)
         if delivery is not None and delivery.email:
-            _prove(unit, delivery)
-            _opt_out(unit, delivery, ONE_CLICK if one_click else LINK)
+            evidence.prove(unit, delivery.delivery_id)
+            suppression.opt_out_recipient(unit, delivery, ONE_CLICK if one_click else LINK)
         return _page(unit, token)
 
 
 def view(gateway: Gateway, text: str) -> str | None:
-    """The HTML of this recipient's message, from current values, without the open pixel; None for a wrong token."""
+    """The HTML of this recipient's message, from current values, without the open pixel; None for a wrong token.
+
+    Live fields are asked for again, since nothing of them was stored (ID-76). Whoever holds the message of a former
+    address sees what shows where there is no value, as on the preference form.
+    """
     token = _token(gateway, text, Kind.VIEW)
     if token is None:
         return None
@@ -110,10 +70,19 @@ def view(gateway: Gateway, text: str) -> str | None:
         if mailing is None:
             return None
         person = _survivor(unit, delivery)
-        values = subscribers.merge_values(unit, [person]).get(person, {})
         prepared = compose.prepare_view(unit, mailing.draft, delivery.instance_id)
+        if audience.current_email(unit.connection, unit.brand_id, person) == delivery.email:
+            values = personalisation.values_of(unit, prepared.asked, person)
+        else:  # somebody else may read that mailbox now
+            values = fields.defaults(unit.connection, unit.brand_id)
         claimed = Claimed(delivery.delivery_id, person, delivery.email, delivery.remote_id, 0, delivery.accepted_at)
         return compose.view(prepared, claimed, values)
+
+
+def is_test_copy(gateway: Gateway, text: str) -> bool:
+    """Whether this is the browser address of a test copy: it works, but no message is kept behind it (SEND-4)."""
+    token = _token(gateway, text, Kind.VIEW)
+    return token is not None and token.delivery_id == compose.NO_DELIVERY
 
 
 def mask(email: str) -> str:
@@ -144,51 +113,7 @@ def _page(unit: Unit, token: Token) -> UnsubscribePage | None:
     return UnsubscribePage(name, mask(delivery.email)) if delivery and delivery.email else UnsubscribePage(name, "")
 
 
-def _record_hit(gateway: Gateway, token: Token, kind: str, hit: Hit, url: str | None = None) -> None:
-    """Every hit is one event; the one place where an error is only logged, for nobody waits for these figures."""
-    try:
-        with gateway.unit(_recipient(token), HIT_WAIT_S) as unit:
-            delivery = deliveries.get(unit.connection, unit.brand_id, token.delivery_id)
-            if delivery is not None:
-                _store_hit(unit, delivery, token, kind, hit, url)
-    except GatewayError as error:
-        event(log, "hit not stored", level=logging.ERROR, type=kind, delivery=token.delivery_id, code=error.code)
-
-
-def _store_hit(unit: Unit, delivery: StoredDelivery, token: Token, kind: str, hit: Hit, url: str | None) -> None:
-    rule = automated_rule(hit, is_open=kind == types.OPENED, at=unit.now, accepted_at=delivery.accepted_at,
-                          in_doubt=delivery.state == rules.IN_DOUBT)
-    events.add(unit.connection, unit.brand_id, NewEvent(
-        type=kind, occurred_at=unit.now, once_key=f"hit:{uuid.uuid4().hex}", instance_id=delivery.instance_id,
-        delivery_id=delivery.delivery_id, subscriber_id=_survivor(unit, delivery), remote_id=delivery.remote_id,
-        address=delivery.email, url=url, link_number=token.link if url else None, automated=rule is not None,
-        rule=rule, raw={"ip": hit.ip, "agent": _storable(hit.agent)}), unit.now)
-    _prove(unit, delivery)
-    if rule is None and delivery.email:
-        bounces.reset(unit, delivery.email)
-
-
-def _opt_out(unit: Unit, delivery: StoredDelivery, origin: str) -> None:
-    person = _survivor(unit, delivery)
-    addresses = [delivery.email, audience.current_email(unit.connection, unit.brand_id, person)]
-    for email in dict.fromkeys(address for address in addresses if address):
-        suppression.opt_out(unit, email=email, origin=origin, subscriber_id=person, instance_id=delivery.instance_id,
-                            delivery_id=delivery.delivery_id, remote_id=delivery.remote_id)
-
-
-def _prove(unit: Unit, delivery: StoredDelivery) -> None:
-    """Whoever acts on a message has got it: a delivery in doubt is settled as accepted (SEND-24)."""
-    if deliveries.prove(unit.connection, unit.brand_id, delivery.delivery_id, unit.now):
-        claimed = Claimed(delivery.delivery_id, delivery.subscriber_id, delivery.email or "", delivery.remote_id,
-                          delivery.attempt - 1, None)
-        lanes.record_outcome(unit, delivery.instance_id, Settled(claimed, "accept", unit.now))
-
-
 def _survivor(unit: Unit, delivery: StoredDelivery) -> int:
     """The record that an event counts for: the survivor of a merged one (SEND-51)."""
     found = audience.survivors(unit.connection, unit.brand_id, [delivery.subscriber_id])
     return found.get(delivery.subscriber_id, delivery.subscriber_id)
-
-
-def _storable(text: str) -> str:
-    return "".join(c if c.isprintable() else " " for c in text[:MAX_AGENT])

@@ -19,12 +19,12 @@ from gateway.domain import upload as rules
 from gateway.domain.accounts import Actor, system_actor
 from gateway.domain.addresses import printable
 from gateway.domain.recordblock import Records
-from gateway.domain.records import REPLACE_ALL, Counters
+from gateway.domain.records import ADD_OR_UPDATE, REPLACE_ALL, STATUS_MODES, Counters
 from gateway.domain.upload import UploadRequest
 from gateway.errors import GatewayError
 from gateway.formats.records import RecordStream, open_records
 from gateway.log import event
-from gateway.services import imports, integrations, rejects, spool
+from gateway.services import imports, integrations, rejects, spool, statusrows
 from gateway.services.gateway import Gateway, Unit
 from gateway.services.importcontext import undone_if
 from gateway.services.imports import ImportContext
@@ -32,6 +32,9 @@ from gateway.services.imports import ImportContext
 log = logging.getLogger("gateway.imports")
 
 CHUNK_ROWS = 2000
+STATUS_ROWS = 200
+"""Rows of a chunk that change the status of people: each may have its writebacks, and others must not wait long."""
+
 LEASE = dt.timedelta(seconds=30)
 """How long a job whose worker died waits for the next one; a chunk in work keeps its job, however long it takes."""
 
@@ -128,7 +131,8 @@ def _steps(run: _Run, context: ImportContext, stream: RecordStream) -> Iterator[
             _try(run, context, piece)
             yield
     else:
-        while chunk := stream.take(CHUNK_ROWS):
+        rows = STATUS_ROWS if run.request.options.mode in STATUS_MODES else CHUNK_ROWS
+        while chunk := stream.take(min(rows, CHUNK_ROWS)):
             _apply(run, context, chunk)
             yield
 
@@ -179,7 +183,10 @@ def _prepare(run: _Run, stream: RecordStream) -> ImportContext:
             names = ", ".join(f"'{name[:100]}'" for name in stream.unmapped[:MAX_NAMED_COLUMNS])
             message = f"There is no field for these columns, so their values are not stored: {names}."
             _record(run, unit, counters=asdict(run.counters), message=printable(message, MAX_MESSAGE))
-        return imports.prepare(unit, run.request.options, run.upload_id)
+        options = run.request.options
+        if options.mode in STATUS_MODES:  # nobody is made or joins an interest
+            options = replace(options, mode=ADD_OR_UPDATE, interests=())
+        return imports.prepare(unit, options, run.upload_id)
 
 
 def _pass_over(run: _Run, context: ImportContext, stream: RecordStream) -> None:
@@ -199,7 +206,10 @@ def _apply(run: _Run, context: ImportContext, chunk: Records) -> None:
     counters = Counters(**asdict(run.counters))
     with run.gateway.unit(run.actor) as unit:
         _hold(run, unit)
-        imports.apply_counted(unit, context, chunk, run.rows_done, counters)
+        if run.request.options.mode in STATUS_MODES:
+            statusrows.apply_counted(unit, run.request.options.mode, run.upload_id, chunk, run.rows_done, counters)
+        else:
+            imports.apply_counted(unit, context, chunk, run.rows_done, counters)
         _record(run, unit, counters=asdict(counters), rows_done=run.rows_done + len(chunk),
                 bytes_done=run.position[0], attempts=0)
     run.counters, run.rows_done = counters, run.rows_done + len(chunk)

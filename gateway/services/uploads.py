@@ -13,8 +13,9 @@ from gateway.db.queries import uploads as stored
 from gateway.domain import upload as rules
 from gateway.domain.accounts import system_actor
 from gateway.domain.addresses import holds_forbidden, normalise
+from gateway.domain.declared import check_declared
 from gateway.domain.paging import Page, PageRequest
-from gateway.domain.records import REMOVE, REPLACE_ALL, Counters, Problem
+from gateway.domain.records import ADD_OR_UPDATE, REMOVE, REPLACE_ALL, STATUS_MODES, Counters, Problem
 from gateway.domain.upload import JobFilter, JobView, Rejects, RowError, RowErrorFilter, Spooled, UploadRequest
 from gateway.errors import GatewayError
 from gateway.log import event
@@ -36,7 +37,7 @@ _DELIMITER = re.compile(r'[^"\r\n\0]')
 
 def check(request: UploadRequest) -> None:
     """Raises for a request that can be refused before its body is read: a code and its parameter."""
-    imports.check_options(request.options)
+    _check_mode(request)
     if request.mapping is not None and (request.columns or request.media_type not in rules.TABLES):
         raise GatewayError("INVALID_REQUEST", "A saved mapping is for the columns of a table, and instead of columns=.",
                            field="mapping")
@@ -46,6 +47,19 @@ def check(request: UploadRequest) -> None:
     if _DELIMITER.fullmatch(request.delimiter) is None:
         raise GatewayError("INVALID_REQUEST", "The delimiter is one character, and no quote or line end.",
                            field="delimiter")
+
+
+def _check_mode(request: UploadRequest) -> None:
+    """The options as every import's; a declared table may change the status of people instead (aapi.md section 5.4)."""
+    options, is_declared = request.options, request.media_type == rules.DECLARED
+    if is_declared:
+        check_declared(request.columns)
+    if is_declared and options.mode in STATUS_MODES:
+        if options.dry_run:
+            raise GatewayError("INVALID_REQUEST", f"Mode {options.mode} cannot be tried out; leave dryRun out.",
+                               field="dryRun")
+        options = replace(options, mode=ADD_OR_UPDATE)
+    imports.check_options(options)
 
 
 def _check_notify(addresses: Sequence[str]) -> None:

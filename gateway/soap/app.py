@@ -9,6 +9,7 @@ from gateway.soap import contract
 from gateway.soap.invoke import Invoker
 from gateway.soap.types.base import NAMESPACE
 from gateway.soap.types.imports import DATA
+from gateway.soap.watching import watch
 from gateway.spynekit.faults import SOAP11, SOAP12, render_fault
 from gateway.spynekit.limits import Limits
 from gateway.spynekit.wsgi import SoapEndpoint
@@ -25,7 +26,8 @@ def make_app(gateway: Gateway) -> SoapEndpoint:
     public_url = gateway.settings.public_url
     return SoapEndpoint(
         [contract.service(Invoker(gateway))], tns=NAMESPACE, name=contract.NAME, address=public_url + contract.PATH,
-        documents=contract.documents(public_url), realm=REALM, limits=LIMITS, streamed={"StartImport": DATA})
+        documents=contract.documents(public_url), realm=REALM, limits=LIMITS, streamed={"StartImport": DATA},
+        watch=watch(gateway))
 
 
 def refusal(error: GatewayError, content_type: str, request_id: str) -> tuple[str, list[tuple[str, str]], bytes]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from gateway.domain.accounts import Actor
-from gateway.domain.callers import client_ip
+from gateway.domain.callers import brand_number, client_ip, name_of, split_user
 from gateway.services import accounts
 from gateway.services.gateway import Gateway
 from gateway.soap import faults
@@ -17,8 +17,6 @@ from gateway.spynekit.wsse import Timestamp, read_basic, read_security
 
 DOOR = "soap"
 CLOCK_SKEW = dt.timedelta(minutes=5)
-NO_BRAND = 0
-MAX_BRAND = 2**31 - 1
 
 
 def check_headers(gateway: Gateway, ctx: Any) -> None:
@@ -51,11 +49,11 @@ def named_users(gateway: Gateway, ctx: Any) -> Iterator[Actor]:
                             gateway.settings.trusted_proxies)
     header = ctx.in_header
     if header is not None:
-        yield accounts.authenticate_user(gateway, brand(header.brandId), name_of(header.userName),
+        yield accounts.authenticate_user(gateway, brand_number(header.brandId), name_of(header.userName),
                                          header.password or "", remote_addr, DOOR)
     token = read_security(ctx.in_header_doc or ()).token
     if token is not None:
-        brand_id, name = split(token.user_name)
+        brand_id, name = split_user(token.user_name)
         if token.is_digest:
             yield accounts.check_digest(gateway, brand_id, name, token.secret, base64.b64encode(token.nonce).decode(),
                                         token.created_text, remote_addr, DOOR)
@@ -63,29 +61,8 @@ def named_users(gateway: Gateway, ctx: Any) -> Iterator[Actor]:
             yield accounts.authenticate_user(gateway, brand_id, name, token.secret, remote_addr, DOOR)
     basic = read_basic(environ.get("HTTP_AUTHORIZATION"))
     if basic is not None:
-        brand_id, name = split(basic.user_name)
+        brand_id, name = split_user(basic.user_name)
         yield accounts.authenticate_user(gateway, brand_id, name, basic.password, remote_addr, DOOR)
-
-
-def split(user_name: str) -> tuple[int, str]:
-    """Brand and name of ``brandId/userName``; a text of another form names nobody."""
-    brand_id, _, name = user_name.partition("/")
-    return brand(brand_id), name_of(name)
-
-
-def brand(text: str | None) -> int:
-    """The number of a brand; a text that is none names a brand that does not exist, so that its refusal costs the
-    same time (SOAP-17)."""
-    text = (text or "").strip()
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        return NO_BRAND
-    number = int(text)
-    return number if number <= MAX_BRAND else NO_BRAND
-
-
-def name_of(text: str | None) -> str:
-    """The user's name; one with control characters (HTTP Basic can carry a NUL) names nobody."""
-    return text if text and text.isprintable() else ""
 
 
 def is_current(timestamp: Timestamp, now: dt.datetime) -> bool:

@@ -6,8 +6,10 @@ import datetime as dt
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from gateway import clock
 from gateway.domain.description import Description
 from gateway.domain.events import EventView
+from gateway.domain.files import MailingFile
 from gateway.domain.interests import InterestChange
 from gateway.domain.mailing import InstanceView, MailingDraft, MailingView, Preview, TestCopy
 from gateway.domain.metrics import Report
@@ -24,6 +26,8 @@ from gateway.domain.records import (
     SubscriberView,
 )
 from gateway.domain.upload import JobView, RowError
+from gateway.domain.writeback import ERROR, Acknowledgement, WritebackView
+from gateway.services.audience import AudienceCount
 from gateway.soap import faults
 
 Values = dict[str, Any]
@@ -107,6 +111,11 @@ def member(given: Any) -> Identifier:
                       given.email or None)
 
 
+def acknowledgement(given: Any) -> Acknowledgement:
+    """What became of one writeback; an id that cannot be one of ours is one that nobody has."""
+    return Acknowledgement(as_number(given.writebackId), given.status, given.message)
+
+
 DRAFT_MEMBERS = {
     "name": "name", "subject": "subject", "fromName": "from_name", "fromAddress": "from_address", "replyTo": "reply_to",
     "html": "html", "text": "text", "interest": "interests", "excludeInterest": "exclude_interests",
@@ -120,6 +129,12 @@ LISTS = frozenset({"interest", "excludeInterest"})
 def draft(request: Any) -> MailingDraft:
     """The draft that CreateMailing asks for; what is left out takes the defaults of :class:`MailingDraft`."""
     return MailingDraft(**draft_changes(request))
+
+
+def mailing_files(given: Iterable[Any]) -> tuple[MailingFile, ...]:
+    """Files with their bytes."""
+    return tuple(MailingFile(each.name or "", each.contentType or "", b"".join(each.data or ()), each.contentId or None)
+                 for each in given)
 
 
 def draft_changes(request: Any) -> dict[str, object]:
@@ -213,7 +228,8 @@ def interest(view: InterestView) -> Values:
     """An interest."""
     return {"interestId": str(view.interest_id), "name": view.name, "description": view.description,
             "public": view.public, "integration": view.integration, "members": view.members,
-            "sendable": view.sendable, "createdAt": view.created_at}
+            "sendable": view.sendable, "createdAt": view.created_at, "extra": extra(
+                groupId=view.group, resolvedAt=view.resolved_at and clock.instant(view.resolved_at))}
 
 
 def mailing(view: MailingView) -> Values:
@@ -222,16 +238,33 @@ def mailing(view: MailingView) -> Values:
     values.update(
         mailingId=str(view.mailing_id), state=view.state, createdBy=view.created_by, createdAt=view.created_at,
         changedAt=view.changed_at, instance=[instance(each) for each in view.instances],
-        warning=warnings(view.warnings))
+        warning=warnings(view.warnings), extra=[
+            *extra(reviewedBy=view.reviewed_by, reviewNote=view.review_note,
+                   writeActivity="true" if view.draft.writes_activity else None),
+            *({"name": "file", "value": each.name} for each in view.files)])
     return values
 
 
+def files(view: MailingView) -> Values:
+    """What is told of a mailing's files."""
+    return {"mailingId": str(view.mailing_id), "warning": warnings(view.warnings), "file": [
+        {"name": each.name, "contentType": each.content_type, "contentId": each.content_id,
+         "sizeBytes": each.size_bytes} for each in view.files]}
+
+
 def instance(view: InstanceView) -> Values:
-    """An instance of a mailing."""
+    """An instance of a mailing. What has no member of its own in the contract is in ``extra``."""
     return {"instanceId": str(view.instance_id), "mailingId": str(view.mailing_id), "state": view.state,
             "reason": view.reason, "sendAt": view.send_at, "notAfter": view.not_after, "createdAt": view.created_at,
             "finishedAt": view.finished_at, "stateCount": counts(view.counts, "state"),
-            "warning": warnings(view.warnings)}
+            "warning": warnings(view.warnings), "extra": extra(
+                pausedFrom=view.paused_from, audience=view.audience, spreadOver=_text(view.spread_s),
+                recipients=_text(view.recipients), opensAt=view.opens_at and clock.instant(view.opens_at))}
+
+
+def audience(given: AudienceCount) -> Values:
+    """Whom a mailing would reach."""
+    return {"recipients": given.recipients, "leftOut": counts(given.left_out, "reason")}
 
 
 def preview(given: Preview) -> Values:
@@ -256,7 +289,8 @@ def report(given: Report) -> Values:
     return {
         **figures, "mailingId": str(given.mailing_id), "instanceId": [str(each) for each in given.instance_ids],
         "settled": given.settled, "asOf": given.as_of, "leftOut": counts(given.left_out, "reason"),
-        "firstOpenAt": given.opens.first_at, "firstClickAt": given.clicks.first_at, "note": given.notes}
+        "firstOpenAt": given.opens.first_at, "firstClickAt": given.clicks.first_at, "note": given.notes,
+        "extra": extra(**{f"rate:{name}": f"{count}/{whole}" for name, (count, whole) in given.rates().items()})}
 
 
 def event(view: EventView) -> Values:
@@ -267,6 +301,20 @@ def event(view: EventView) -> Values:
         "deliveryId": _text(view.delivery_id), "subscriberId": _text(view.subscriber_id), "remoteId": view.remote_id,
         "email": view.address, "url": view.url, "origin": view.origin, "reason": view.reason, "code": view.code,
         "automated": view.automated}
+
+
+def writeback(view: WritebackView, integration: str) -> Values:
+    """A writeback of this integration."""
+    fact = view.fact
+    return {
+        "writebackId": str(view.writeback_id), "integration": integration, "kind": view.kind, "state": view.state,
+        "subscriberId": str(view.subscriber_id), "remoteId": view.remote_id, "email": view.email,
+        "occurredAt": view.occurred_at, "recordedAt": view.created_at, "origin": fact("origin"),
+        "reason": fact("reason"), "code": fact("code"), "bounceClass": fact("bounce_class"),
+        "interest": fact("interest"), "tries": view.tries, "nextAt": view.next_at if view.state == ERROR else None,
+        "finishedAt": view.finished_at, "message": view.message, "extra": extra(
+            field=fact("field"), value=fact("value"), instanceId=fact("instance_id"), mailing=fact("mailing"),
+            link=fact("link"))}
 
 
 def interest_change(given: InterestChange) -> Values:
@@ -298,6 +346,11 @@ def description(given: Description) -> Values:
 def counts(given: Mapping[str, int], word: str) -> list[Values]:
     """A list of counts by state, reason or tier."""
     return [{word: name, "count": count} for name, count in given.items()]
+
+
+def extra(**facts: str | None) -> list[Values]:
+    """The facts that are known, by name."""
+    return [{"name": name, "value": value} for name, value in facts.items() if value is not None]
 
 
 def _word(fact: bool) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from gateway.errors import GatewayError
 
-MEMBERS = {"columns": "column", "interests": "interest", "mailing": "mailingId", "instance": "instanceId"}
+MEMBERS = {"columns": "column", "interests": "interest", "mailing": "mailingId", "instance": "instanceId",
+           "files": "file"}
 """Members as the services and the PUSH doors call them, and as the contract does: a list by its item (SOAP-25)."""
 
 

@@ -14,7 +14,7 @@ from gateway.services import idempotency, refusals
 from gateway.services.gateway import Gateway, Unit
 from gateway.soap import auth, faults
 from gateway.soap.encode import ANSWER, response
-from gateway.soap.operation import ACT, ASK, FIND, FREE, READ, STREAM, Operation
+from gateway.soap.operation import ACT, ASK, FIND, FREE, READ, STEP, STREAM, Operation
 from gateway.spynekit.canonical import canonical
 from gateway.spynekit.codec import raw_answer
 
@@ -68,7 +68,7 @@ class Invoker:
             return self.take(operation, actor, ctx, request)
         key = getattr(request, KEY_MEMBER)
         asked = None if key is None else Asked(operation.name, key, fingerprint(ctx.in_body_doc))
-        if operation.way == ACT:
+        if operation.way in (ACT, STEP):
             return self.act(operation, actor, asked, request)
         with self.gateway.unit(actor) as unit:
             return kept_or_done(unit, asked, lambda: done_in(unit, operation, request))
@@ -88,13 +88,25 @@ class Invoker:
                                                                   arrived.finish(unit)))
 
     def act(self, operation: Operation, actor: Actor, asked: Asked | None, request: Any) -> str:
-        """For work that cannot be one transaction (mail leaves in between): the answer is kept after it."""
+        """For work that cannot be one transaction (mail leaves in between): the answer is kept after it.
+
+        What must not be done twice at the same time has its key reserved meanwhile, unless it is refused.
+        """
+        reserves = asked if operation.way == ACT else None
         if asked:
             with self.gateway.unit(actor) as unit:
                 kept = asked.answer(unit)
+                if not kept and reserves:
+                    reserves.reserve(unit)
             if kept:
                 return kept
-        xml = response(operation.name, operation.answer, operation.run(self.gateway, actor, request))
+        try:
+            xml = response(operation.name, operation.answer, operation.run(self.gateway, actor, request))
+        except GatewayError:
+            if reserves:
+                with self.gateway.unit(actor) as unit:
+                    reserves.release(unit)
+            raise
         if asked:
             with self.gateway.unit(actor) as unit:
                 asked.keep(unit, xml)
@@ -141,6 +153,14 @@ class Asked:
         kept = idempotency.replay(unit, operation=f"soap:{self.operation}", key=self.key,
                                   fingerprint=self.fingerprint, field=KEY_MEMBER)
         return None if kept is None else as_replayed(kept.answer.decode(), unit.actor.request_id)
+
+    def reserve(self, unit: Unit) -> None:
+        """Lets nobody else begin the same request."""
+        idempotency.reserve(unit, operation=f"soap:{self.operation}", key=self.key, fingerprint=self.fingerprint)
+
+    def release(self, unit: Unit) -> None:
+        """Lets the request be made again, for it was refused."""
+        idempotency.release(unit, operation=f"soap:{self.operation}", key=self.key)
 
     def keep(self, unit: Unit, xml: str) -> None:
         """Stores the answer in the unit's transaction."""

@@ -6,11 +6,11 @@ from typing import Any
 
 from gateway.domain.accounts import Actor
 from gateway.domain.mailing import MailingFilter
-from gateway.services import mailings, sending
+from gateway.services import mailings, testcopies
 from gateway.services.gateway import Gateway, Unit
 from gateway.soap import convert, faults
 from gateway.soap.encode import Values
-from gateway.soap.operation import ACT, FIND, READ, WRITE, operation
+from gateway.soap.operation import ACT, FIND, READ, STEP, WRITE, operation
 from gateway.soap.types.mailings import (
     CancelMailingRequest,
     CreateMailingRequest,
@@ -74,7 +74,7 @@ def preview_mailing(unit: Unit, request: Any) -> Values:
 @operation("SendTestMailing", SendTestMailingRequest, TestResult, way=ACT, right="send")
 def send_test_mailing(gateway: Gateway, actor: Actor, request: Any) -> Values:
     """Sends marked test copies to 1 to 20 addresses; they make no instance and no figures."""
-    copies = sending.send_tests(gateway, actor, convert.row_id(request.mailingId, "mailingId"),
+    copies = testcopies.send_tests(gateway, actor, convert.row_id(request.mailingId, "mailingId"),
                                 tuple(request.address), convert.identifier(request.identifier))
     return {"requestId": actor.request_id, "copy": [convert.test_copy(each) for each in copies]}
 
@@ -102,10 +102,13 @@ def send_mailing(unit: Unit, request: Any) -> Values:
         bool(request.again)))
 
 
-@operation("CancelMailing", CancelMailingRequest, MailingInstance, way=WRITE, right="send")
-def cancel_mailing(unit: Unit, request: Any) -> Values:
+@operation("CancelMailing", CancelMailingRequest, MailingInstance, way=STEP, right="send")
+def cancel_mailing(gateway: Gateway, actor: Actor, request: Any) -> Values:
     """Ends an instance: what waits is not sent, what is out is out. A sent one is refused with STATE_CONFLICT."""
-    return convert.instance(mailings.cancel(unit, convert.row_id(request.instanceId, "instanceId")))
+    instance_id = convert.row_id(request.instanceId, "instanceId")
+    with gateway.unit(actor) as unit:
+        mailings.cancel(unit, instance_id)
+    return convert.instance(mailings.let_go(gateway, actor, instance_id))
 
 
 OPERATIONS = (create_mailing, update_mailing, get_mailing, find_mailings, preview_mailing, send_test_mailing,

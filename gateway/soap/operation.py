@@ -10,10 +10,11 @@ from gateway.soap.encode import ANSWER
 from gateway.soap.types.base import V1, Credentials, Record
 from gateway.spynekit.models import mandatory
 
-FREE, READ, FIND, WRITE, ACT, ASK, STREAM = "free", "read", "find", "write", "act", "ask", "stream"
+FREE, READ, FIND, WRITE, ACT, STEP, ASK, STREAM = "free", "read", "find", "write", "act", "step", "ask", "stream"
 """How an operation runs: without credentials; in a snapshot; in a feed's transaction (SOAP-70); in a write transaction
 that also keeps the answer of its clientRequestId (SOAP-72); with the gateway, because it opens its own transactions:
-its answer is kept (ACT), or it only reads (ASK); with the data of the call as a stream
+its answer is kept (ACT: the key is reserved first; STEP: doing it twice changes nothing), or it only reads (ASK); with
+the data of the call as a stream
 (see :meth:`gateway.soap.invoke.Invoker.take`)."""
 
 
@@ -45,8 +46,8 @@ def operation(name: str, request: type[Record] | None, answer: type[Record], *, 
               decode: Callable[[Any], Any] | None = None) -> Callable[[Callable[..., Any]], Operation]:
     """Declares the operation that a function does. Its docstring is the operation's documentation in the WSDL.
 
-    The function is ``run(unit, request)`` for READ, FIND and WRITE, ``run(gateway, actor, request)`` for ACT
-    and ASK, ``run(gateway, request)`` for FREE, and for STREAM a context manager
+    The function is ``run(unit, request)`` for READ, FIND and WRITE, ``run(gateway, actor, request)`` for ACT,
+    STEP and ASK, ``run(gateway, request)`` for FREE, and for STREAM a context manager
     ``run(gateway, actor, request, stream)``.
     ``right`` is what the actor must have (SOAP-18); empty: the service says.
     """

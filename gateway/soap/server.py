@@ -7,13 +7,24 @@ from typing import Any
 from gateway import __version__
 from gateway.services import description
 from gateway.services.gateway import Gateway, Unit
-from gateway.soap import convert, imports, interests, mailings, reporting, subscribers
+from gateway.soap import (
+    convert,
+    groups,
+    imports,
+    interests,
+    lifecycle,
+    mailings,
+    reporting,
+    subscribers,
+    syncs,
+    writebacks,
+)
 from gateway.soap.encode import Values
 from gateway.soap.operation import FREE, READ, operation
 from gateway.soap.types.server import DescribeFieldsRequest, FieldDescriptions, ServerTime, ServerVersion
 
 CONTRACT_VERSION = "v1"
-NOUNS = (subscribers, imports, interests, mailings, reporting)
+NOUNS = (subscribers, imports, interests, mailings, lifecycle, reporting, writebacks, groups, syncs)
 
 
 @operation("GetVersion", None, ServerVersion, way=FREE)

@@ -50,6 +50,13 @@ class SoapError(GatewayError):
         """Header blocks in Clark notation that nobody here knows."""
 
 
+class UnknownOperation(GatewayError):
+    """The body's one element is no operation of this service."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__("INVALID_REQUEST", f"There is no operation {name[:100]} in this namespace; see the WSDL.")
+
+
 @dataclass(frozen=True, slots=True)
 class FaultAnswer:
     """A fault ready to be sent."""
@@ -62,6 +69,15 @@ class FaultAnswer:
 def visible(text: str) -> str:
     """``text`` as one line of XML text: escaped, and with a question mark for what XML cannot carry."""
     return escape(FORBIDDEN.sub("?", " ".join(text.split())))
+
+
+def as_gateway_error(error: Exception) -> GatewayError:
+    """The refusal that an exception amounts to; whatever nobody foresaw is INTERNAL_ERROR and tells nothing."""
+    if isinstance(error, GatewayError):
+        return error
+    if isinstance(error, Fault):
+        return to_gateway_error(error)
+    return GatewayError("INTERNAL_ERROR")
 
 
 def to_gateway_error(fault: Fault) -> GatewayError:

@@ -35,3 +35,6 @@ class Limits:
 
     gzip_answer_bytes: int = KIB
     """An answer smaller than this is not worth compressing."""
+
+    subject: str = "request"
+    """What a refusal calls that which was read."""

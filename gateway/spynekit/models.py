@@ -162,3 +162,29 @@ def vocabulary(namespace: str) -> Vocabulary:
         extra = list_of(Extra, "Facts added later in this version; ignore names you do not know.", exc=True)
 
     return Vocabulary(namespace, Record, Extra, GatewayFault)
+
+
+def declared_fault(name: str, namespace: str, doc: str, members: dict[str, Kind]) -> type[Fault]:
+    """A fault for the WSDL of a contract that is not in our own vocabulary; give its members ``exc=True``."""
+    annotations = type("Annotations", (Fault.Annotations,), {"__use_parent_doc__": True})
+    return type(name, (Fault,), {"__namespace__": namespace, "__type_name__": name, "__doc__": doc,
+                                 "__module__": __name__, "Annotations": annotations, **members})
+
+
+def text_operation(name: str, argument: str, run: Callable[[MethodContext, str], object], fault: type[Fault],
+                   doc: str) -> object:
+    """``string name(string argument)`` as WCF writes it: both may be left out or nil.
+
+    ``run`` gets the text, empty if there is none, past Spyne's decoding, and hands the answer to the protocol itself.
+    """
+    def decode(entry: etree._Element) -> str:
+        text = next((child.text or "" for child in entry), "")
+        entry.clear()  # the text may be all of a long message, and need not be held twice
+        return text
+
+    def call(ctx: MethodContext, text: str) -> None:
+        run(ctx, text)
+
+    call.__name__ = call.__qualname__ = name
+    call.__doc__ = doc
+    return rpc(Unicode, _args=[argument], _returns=Unicode, _throws=[fault], _udd={"decode": decode})(call)

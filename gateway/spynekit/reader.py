@@ -30,6 +30,7 @@ BLANKS = b" \t\r\n"
 BLANK_RUN = re.compile(rb"[ \t\r\n]*")
 MAX_PROLOG_PARTS = 16
 ATTRIBUTE = re.compile(rb"=[ \t\r\n]*[\"']")
+TAG = re.compile(rb"""<(?:[^"'>]++|"[^"]*+"|'[^']*+')*+>""")
 HUGE_PIECE_BYTES = 9_500_000
 """libxml2 refuses a buffer of 10,000,000 bytes with an error that does not say what was too long."""
 
@@ -59,9 +60,14 @@ def checked_tree(body: bytes, header_charset: str | None, limits: Limits) -> etr
     data = to_utf8(body, header_charset)
     if not data.strip(BLANKS):
         raise malformed("The request has no body; send a SOAP envelope.")
-    refuse_dtd(data)
+    return safe_tree(data, limits)
+
+
+def safe_tree(data: bytes, limits: Limits) -> etree._Element:
+    """The root element of UTF-8 ``data``, counted before and looked at after parsing. Raises as :func:`read_tree`."""
+    refuse_dtd(data, limits)
     if count_elements(data) > limits.elements:
-        raise malformed(f"The request has more than {limits.elements} elements; send it in smaller pieces.")
+        raise malformed(f"The {limits.subject} has more than {limits.elements} elements; send it in smaller pieces.")
     refuse_many_attributes(data, limits)
     refuse_huge_pieces(data, limits)
     if data.count(b"xmlns") > limits.namespaces:
@@ -110,7 +116,7 @@ def line_and_column(text: str) -> tuple[int, int]:
     return text.count("\n") + 1, len(text) - (text.rfind("\n") + 1) + 1
 
 
-def refuse_dtd(data: bytes) -> None:
+def refuse_dtd(data: bytes, limits: Limits) -> None:
     """Raises MALFORMED_REQUEST if a document type declaration follows the prolog (SOAP-76), before any parsing.
 
     A prolog of more comments and instructions than anybody writes is refused too: two million of them took seconds.
@@ -124,9 +130,14 @@ def refuse_dtd(data: bytes) -> None:
             break
         at = end + len(close)
     else:
-        raise malformed(f"More than {MAX_PROLOG_PARTS} comments or instructions stand before the SOAP envelope.")
+        raise malformed(f"More than {MAX_PROLOG_PARTS} comments or instructions stand before the first element.")
     if data[at:at + 9].upper() == b"<!DOCTYPE":
-        raise malformed("The request has a document type declaration; SOAP messages must not have one.")
+        raise has_dtd(limits)
+
+
+def has_dtd(limits: Limits) -> GatewayError:
+    """The error of SOAP-76."""
+    return malformed(f"The {limits.subject} has a document type declaration; it must not have one.")
 
 
 def count_elements(data: bytes) -> int:
@@ -142,23 +153,38 @@ def refuse_many_attributes(data: bytes, limits: Limits) -> None:
     if data.count(b"=") <= limits.elements:
         return
     if next(itertools.islice(ATTRIBUTE.finditer(data), limits.elements, None), None) is not None:
-        raise malformed(f"The request has more than {limits.elements} attributes; send it in smaller pieces.")
+        raise malformed(f"The {limits.subject} has more than {limits.elements} attributes; send it in smaller pieces.")
 
 
 def has_long_name(data: bytes, chars: int) -> bool:
-    """Whether a name may be longer than ``chars``: quick to say no, for most messages have no long text either."""
-    at = 0
-    while len(data) - at > chars:
-        at = data.rfind(b"<", at, at + chars + 1) + 1
-        if not at:
-            return re.search(rb"[<\s/][^\s<>=/\"']{%d}" % (chars + 1), data) is not None
+    """Whether a name may be longer than ``chars``: quick to say no, also to a message that is one long text.
+
+    From each ``<`` that is far from the next one the whole tag is looked at, and nothing of the text behind it.
+    """
+    long_name, at = re.compile(rb"[<\s/][^\s<>=/\"']{%d}" % (chars + 1)), data.find(b"<") + 1
+    while at and len(data) - at > chars:
+        following = data.rfind(b"<", at, at + chars + 1) + 1
+        if not following:
+            tag = TAG.match(data, at - 1)
+            if tag is None or long_name.search(data, at - 1, tag.end()):
+                return True
+            following = data.find(b"<", tag.end()) + 1
+        at = following
     return False
 
 
 def refuse_huge_pieces(data: bytes, limits: Limits) -> None:
     """Raises TOO_LARGE for a tag with its following text that libxml2 would not take (SOAP-78)."""
+    if is_huge(limits):
+        return
     if len(data) > HUGE_PIECE_BYTES and max(map(len, data.split(b"<"))) > HUGE_PIECE_BYTES:
         raise long_text(limits)
+
+
+def is_huge(limits: Limits) -> bool:
+    """Whether texts are allowed that libxml2 takes only when it is told that trees may be huge. Its other bounds then
+    fall too: here they are ours, and no DTD comes so far."""
+    return limits.text_chars > HUGE_PIECE_BYTES
 
 
 def long_text(limits: Limits) -> GatewayError:
@@ -178,19 +204,20 @@ def syntax_error(error: etree.XMLSyntaxError, limits: Limits) -> GatewayError:
     if error.code == CDATA_TOO_BIG:
         return long_text(limits)
     line, column = error.position
-    return malformed(f"The request is not well-formed XML: line {max(line, 1)}, column {max(column, 1)}.")
+    return malformed(
+        f"The {limits.subject} is not well-formed XML: line {max(line, 1)}, column {max(column, 1)}.")
 
 
 def parse(data: bytes, limits: Limits) -> etree._Element:
     """Parses UTF-8 bytes. Raises MALFORMED_REQUEST with line and column (SOAP-79)."""
     try:
-        root = etree.fromstring(data, etree.XMLParser(**parser_options()))
+        root = etree.fromstring(data, etree.XMLParser(**parser_options(huge_tree=is_huge(limits))))
     except etree.XMLSyntaxError as error:
         raise syntax_error(error, limits) from None
     except ValueError:
-        raise malformed("The request is not well-formed XML: line 1, column 1.") from None
+        raise malformed(f"The {limits.subject} is not well-formed XML: line 1, column 1.") from None
     if root.getroottree().docinfo.internalDTD is not None:
-        raise malformed("The request has a document type declaration; SOAP messages must not have one.")
+        raise has_dtd(limits)
     return root
 
 
@@ -200,7 +227,7 @@ def refuse_namespaces(data: bytes, limits: Limits) -> None:
     The count runs while parsing and stops at the limit: with 100,000 in scope every later look at a namespace
     would be slow. Declarations repeated on many small elements are harmless and pass.
     """
-    puller = etree.XMLPullParser(events=("start-ns", "end-ns"), **parser_options())
+    puller = etree.XMLPullParser(events=("start-ns", "end-ns"), **parser_options(huge_tree=is_huge(limits)))
     in_scope = 0
     try:
         for start in range(0, len(data), 64 * 1024):
@@ -238,4 +265,4 @@ def refuse_shape(root: etree._Element, limits: Limits, *, may_have_long_name: bo
                                         f"//@*[string-length() > {limits.text_chars}]", root):
             raise long_text(limits)
     except etree.XPathError:  # libxml2's own bound on the size of a result
-        raise malformed("The request has too many elements.") from None
+        raise malformed(f"The {limits.subject} has too many elements.") from None

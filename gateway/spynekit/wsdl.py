@@ -20,6 +20,7 @@ from spyne.model import ModelBase
 from spyne.model.enum import EnumBase
 
 from gateway.spynekit.models import TYPE_WORDS
+from gateway.spynekit.reader import parser_options
 
 WSDL = "http://schemas.xmlsoap.org/wsdl/"
 XS = "http://www.w3.org/2001/XMLSchema"
@@ -41,29 +42,51 @@ BINDING_11 = Binding("Soap", "soap", "http://schemas.xmlsoap.org/wsdl/soap/")
 BINDING_12 = Binding("Soap12", "soap12", "http://schemas.xmlsoap.org/wsdl/soap12/")
 
 
-def wsdl_document(application: Application, address: str, *, soap12: bool = True, doc: str = "") -> bytes:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a contract that others know already calls its parts.
+
+    ``binding`` names the SOAP 1.1 binding and its port; ``action`` is what an operation's soapAction begins with.
+    """
+
+    port_type: str
+    binding: str
+    action: str
+
+
+def names_after(application: Application) -> Names:
+    """The names of a contract that is only ours: all after the application."""
+    return Names(application.name, application.name + BINDING_11.suffix, f"{application.tns.rstrip('/')}/")
+
+
+def wsdl_document(application: Application, address: str, *, soap12: bool = True, doc: str = "",
+                  names: Names | None = None) -> bytes:
     """The WSDL 1.1 document of ``application`` at ``address`` as UTF-8 (SOAP-4).
 
     Document/literal wrapped, one inline schema, one service with a SOAP 1.1 port and, with ``soap12``, a SOAP 1.2
     port over the same port type. Named after the application: port type ``<name>``, bindings and ports ``<name>Soap``
-    and ``<name>Soap12``. ``doc`` describes the service. The same classes give the same bytes on every run, machine
-    and Python version. Raises ``ValueError`` for a type outside the target namespace.
+    and ``<name>Soap12``; or as ``names`` says, then without SOAP 1.2 and so that Axis 1 unwraps too. ``doc`` describes
+    the service. The same classes give the same bytes on every run, machine and Python version. Raises ``ValueError``
+    for a type outside the target namespace.
     """
-    bindings = (BINDING_11, BINDING_12) if soap12 else (BINDING_11,)
+    bindings = (BINDING_11, BINDING_12) if soap12 and names is None else (BINDING_11,)
+    bare_wrappers = names is not None
+    names = names or names_after(application)
     tns, name = application.tns, application.name
     methods = sorted(methods_of(application), key=lambda method: method.operation_name)
     root = etree.Element(tag("definitions"), {"name": name, "targetNamespace": tns}, nsmap={
         "wsdl": WSDL, "xs": XS, "tns": tns, **{binding.prefix: binding.namespace for binding in bindings}})
     document(root, doc)
-    add(root, "types").append(schema_of(application, methods))
+    add(root, "types").append(schema_of(application, methods, bare_wrappers))
     add_messages(root, methods)
-    add_port_type(root, name, methods)
+    add_port_type(root, names.port_type, methods)
+    called = {binding: names.binding if binding is BINDING_11 else name + binding.suffix for binding in bindings}
     for binding in bindings:
-        add_binding(root, name, tns, methods, binding)
+        add_binding(root, called[binding], names, methods, binding)
     service = add(root, "service", name=name)
     document(service, doc)
     for binding in bindings:
-        port = add(service, "port", name=name + binding.suffix, binding=f"tns:{name}{binding.suffix}")
+        port = add(service, "port", name=called[binding], binding=f"tns:{called[binding]}")
         etree.SubElement(port, f"{{{binding.namespace}}}address", location=address)
     etree.cleanup_namespaces(root, keep_ns_prefixes=["tns", "xs"])
     etree.indent(root)
@@ -80,6 +103,17 @@ def with_address(published: bytes, address: str) -> bytes:
     if not count:
         raise ValueError("the WSDL has no port with an address")
     return changed
+
+
+def schema_document(published: bytes) -> bytes:
+    """The one schema of ``published``, a WSDL, as a document of its own."""
+    schema = etree.fromstring(published, etree.XMLParser(**parser_options())).find(f".//{{{XS}}}schema")
+    if schema is None:
+        raise ValueError("the WSDL has no schema")
+    alone = etree.fromstring(etree.tostring(schema, with_tail=False))
+    etree.cleanup_namespaces(alone, keep_ns_prefixes=["tns", "xs"])
+    etree.indent(alone)
+    return etree.tostring(alone, xml_declaration=True, encoding="UTF-8") + b"\n"
 
 
 def methods_of(application: Application) -> Iterator[MethodDescriptor]:
@@ -157,8 +191,12 @@ def annotate(node: etree._Element, text: str | None) -> None:
         node.insert(0, annotation)
 
 
-def schema_of(application: Application, methods: list[MethodDescriptor]) -> etree._Element:
-    """The one schema: types by name, then the global elements that a message uses, by name."""
+def schema_of(application: Application, methods: list[MethodDescriptor], bare_wrappers: bool) -> etree._Element:
+    """The one schema: types by name, then the global elements that a message uses, by name.
+
+    ``bare_wrappers`` leaves the documentation of messages to their elements: where the type has some, Axis 1 generates
+    ``Response Operation(Request)`` instead of ``string Operation(string)``.
+    """
     builder = DocumentedSchema(application.interface)
     builder.build_schema_nodes()
     if list(builder.schema_dict) != ["tns"]:
@@ -170,7 +208,8 @@ def schema_of(application: Application, methods: list[MethodDescriptor]) -> etre
     nodes = [node for node in builder.schema_dict["tns"]
              if node.tag != f"{{{XS}}}element" or node.get("name") in words]
     for node in sorted(nodes, key=lambda node: (SCHEMA_RANK[node.tag], node.get("name"))):
-        annotate(node, words.get(node.get("name")))
+        if not bare_wrappers or node.tag == f"{{{XS}}}element":
+            annotate(node, words.get(node.get("name")))
         for inner in node.iter(f"{{{XS}}}element"):
             annotate(inner, None)
         schema.append(node)
@@ -213,16 +252,16 @@ def add_port_type(root: etree._Element, name: str, methods: list[MethodDescripto
             add(operation, "fault", name=fault, message=f"tns:{fault}")
 
 
-def add_binding(root: etree._Element, name: str, tns: str, methods: list[MethodDescriptor], kind: Binding) -> None:
+def add_binding(root: etree._Element, name: str, names: Names, methods: list[MethodDescriptor], kind: Binding) -> None:
     """The operations as one SOAP version sends them."""
     def soap(parent: etree._Element, what: str, **attributes: str) -> None:
         etree.SubElement(parent, f"{{{kind.namespace}}}{what}", attributes)
 
-    binding = add(root, "binding", name=name + kind.suffix, type=f"tns:{name}")
+    binding = add(root, "binding", name=name, type=f"tns:{names.port_type}")
     soap(binding, "binding", style="document", transport=HTTP_TRANSPORT)
     for method in methods:
         operation = add(binding, "operation", name=method.operation_name)
-        soap(operation, "operation", soapAction=f"{tns.rstrip('/')}/{method.operation_name}", style="document")
+        soap(operation, "operation", soapAction=names.action + method.operation_name, style="document")
         request = add(operation, "input")
         soap(request, "body", use="literal")
         for header in sorted(each.get_type_name() for each in method.in_header or ()):

@@ -1,7 +1,8 @@
 """How does one HTTP request become one SOAP answer or fault?
 
-One address takes both SOAP versions; two Spyne applications over the same services stand behind it. The top function
-is the list of steps. Nothing is sent before the answer is complete (SOAP-84), and no exception leaves this module.
+One address may take both SOAP versions; a Spyne application for each stands behind it, over the same services. The top
+function is the list of steps. Nothing is sent before the answer is complete (SOAP-84), and no exception leaves this
+module.
 """
 
 from __future__ import annotations
@@ -11,9 +12,8 @@ import secrets
 import traceback
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
-from spyne import Fault
 from spyne.server.http import HttpMethodContext
 
 from gateway import log as gateway_log
@@ -51,6 +51,9 @@ class Call:
     """Whether the request held a credential of any kind, right or wrong (SOAP-10)."""
 
     operation: str | None = None
+    content: bytes = b""
+    """The envelope as it came, once it has been read; of a streamed operation without the data."""
+
     stream: Stream | None = None
     """The data of an operation that is read as a stream; the request object holds the other members."""
 
@@ -61,34 +64,75 @@ class Call:
     state: dict[str, Any] = field(default_factory=dict)
 
 
+class Dialect(Protocol):
+    """How a door words what it refuses."""
+
+    def code(self, error: Exception) -> str | None:
+        """What the log calls this refusal; None for what nobody foresaw: its place is logged, as an error."""
+
+    def fault(self, error: Exception, call: Call) -> faults.FaultAnswer:
+        """The fault for whatever was raised, complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayDialect:
+    """Faults as SOAP-85 has them, with a ``GatewayFault`` of the namespace ``tns``; ``realm`` is for HTTP Basic."""
+
+    tns: str
+    realm: str
+
+    def code(self, error: Exception) -> str | None:
+        """The catalogue's code, None for INTERNAL_ERROR."""
+        code = faults.as_gateway_error(error).code
+        return None if code == "INTERNAL_ERROR" else code
+
+    def fault(self, error: Exception, call: Call) -> faults.FaultAnswer:
+        """The fault in the caller's version."""
+        return faults.render_fault(
+            faults.as_gateway_error(error), version=call.version, tns=self.tns, request_id=call.request_id,
+            realm=None if call.carried_credential else self.realm, extra=call.fault_extra)
+
+
+Watch = Callable[[Call, Exception], None]
+"""Looks at a call that ends in a fault, and at the reason; it changes nothing about the answer."""
+
+
 class SoapEndpoint:
     """A WSGI application for one SOAP address.
 
     ``services`` are Spyne service classes, ``tns`` the namespace, ``address`` the public URL. ``documents`` maps a
     query word in lower case (``wsdl``, ``wsdl11``) to the bytes served for it, or to a callable that returns them
     (SOAP-2). ``understood`` names further header blocks the door reads itself. ``streamed`` maps an operation to
-    those members that it reads as a stream from ``ctx.udc.stream``: they are its last ones. Threads may share it.
+    those members that it reads as a stream from ``ctx.udc.stream``: they are its last ones. ``versions`` are the SOAP
+    versions it takes; ``dialect`` words its faults; ``home`` is the HTML page of a GET without a query, for which there
+    is a plain one. ``watch`` is told of each call that ends in a fault. Threads may share it.
     """
 
     def __init__(self, services: Sequence[type], *, tns: str, name: str, address: str = "",
                  documents: Mapping[str, Document] | None = None, realm: str = "SOAP", limits: Limits | None = None,
                  understood: frozenset[str] = frozenset(),
-                 streamed: Mapping[str, Collection[str]] | None = None) -> None:
+                 streamed: Mapping[str, Collection[str]] | None = None,
+                 versions: Sequence[faults.SoapVersion] = faults.VERSIONS, dialect: Dialect | None = None,
+                 home: bytes | None = None, watch: Watch | None = None) -> None:
         self.tns = tns
         self.name = name
         self.address = address
         self.documents = dict(documents or {})
-        self.realm = realm
+        self.dialect: Dialect = dialect or GatewayDialect(tns, realm)
+        self.home = home
+        self.watch = watch
+        self.versions = tuple(versions)
         self.limits = limits or Limits()
         self.streamed = dict(streamed or {})
         self.applications: dict[str, KitApplication] = {
             version.name: build_application(list(services), tns=tns, name=name, version=version, limits=self.limits,
                                             understood=understood)
-            for version in faults.VERSIONS}
+            for version in self.versions}
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answers one request (PEP 3333)."""
         version = transport.version_of(environ) or transport.likely_version(environ)
+        version = version if version in self.versions else self.versions[0]
         call = Call(environ, version, carried_credential=bool(environ.get("HTTP_AUTHORIZATION", "").strip()))
         try:
             if environ["REQUEST_METHOD"] in ("GET", "HEAD"):
@@ -102,14 +146,14 @@ class SoapEndpoint:
 
     def answer(self, call: Call) -> bytes:
         """The complete answer of one call. Raises what is to become a fault."""
-        require_soap_post(call.environ)
+        require_soap_post(call.environ, self.versions)
         application = self.applications[call.version.name]
         received = ctx = HttpMethodContext(application.server, call.environ, call.version.media_type)
         ctx.udc = call
         try:
             protocol = application.in_protocol
-            content, charset = self.content(call, protocol.checker)
-            ctx.in_string = [content]
+            call.content, charset = self.content(call, protocol.checker)
+            ctx.in_string = [call.content]
             protocol.create_in_document(ctx, charset)
             protocol.decompose_incoming_envelope(ctx, protocol.REQUEST)
             call.carried_credential = call.carried_credential or protocol.holds_credential(ctx.in_header_doc)
@@ -139,22 +183,34 @@ class SoapEndpoint:
         if document is not None:
             content = document() if callable(document) else document
             return OK, [("Content-Type", "text/xml; charset=utf-8")], content
+        if self.home is not None:
+            return OK, [("Content-Type", "text/html; charset=utf-8")], self.home
         links = "".join(f"{self.address}?{each}\n" for each in self.documents)
-        text = f"{self.name}: a SOAP 1.1 and 1.2 service. Send a POST request; the WSDL is at\n{links}"
+        versions = " and ".join(each.name for each in self.versions)
+        text = f"{self.name}: a SOAP {versions} service. Send a POST request; the WSDL is at\n{links}"
         return OK, [("Content-Type", "text/plain; charset=utf-8")], text.encode()
 
     def fault(self, call: Call, error: Exception) -> tuple[str, list[tuple[str, str]], bytes]:
         """The fault for whatever was raised, and one line of log about it."""
-        refusal = as_gateway_error(error)
-        if refusal.code == "INTERNAL_ERROR":
+        code = self.dialect.code(error)
+        if code is None:
             gateway_log.event(log, "soap call failed", level=logging.ERROR, request_id=call.request_id,
                               operation=call.operation, **describe(error))
         else:
             gateway_log.event(log, "soap call refused", request_id=call.request_id, operation=call.operation,
-                              code=refusal.code)
-        answer = faults.render_fault(refusal, version=call.version, tns=self.tns, request_id=call.request_id,
-                                     realm=None if call.carried_credential else self.realm, extra=call.fault_extra)
+                              code=code)
+        self.tell(call, error)
+        answer = self.dialect.fault(error, call)
         return answer.status, list(answer.headers), answer.body
+
+    def tell(self, call: Call, error: Exception) -> None:
+        """Lets ``watch`` know; what goes wrong in it is logged, and the caller gets the answer all the same."""
+        try:
+            if self.watch is not None:
+                self.watch(call, error)
+        except Exception as failed:
+            gateway_log.event(log, "soap refusal not kept", level=logging.ERROR, request_id=call.request_id,
+                              **describe(failed))
 
 
 def forget(*contexts: HttpMethodContext) -> None:
@@ -167,22 +223,14 @@ def forget(*contexts: HttpMethodContext) -> None:
             vars(ctx).clear()
 
 
-def require_soap_post(environ: Environ) -> None:
-    """Raises METHOD_NOT_ALLOWED or UNSUPPORTED_MEDIA_TYPE unless this is a POST of a SOAP envelope (SOAP-7)."""
+def require_soap_post(environ: Environ, versions: Sequence[faults.SoapVersion]) -> None:
+    """Raises METHOD_NOT_ALLOWED or UNSUPPORTED_MEDIA_TYPE unless this is a POST of such an envelope (SOAP-7)."""
     if environ["REQUEST_METHOD"] != "POST":
         raise GatewayError("METHOD_NOT_ALLOWED", "Send a POST request; GET shows where the WSDL is.")
-    if transport.version_of(environ) is None:
-        raise GatewayError("UNSUPPORTED_MEDIA_TYPE", "Send text/xml (SOAP 1.1) or application/soap+xml (SOAP 1.2); "
-                                                     "multipart and attachments are not taken, use base64.")
-
-
-def as_gateway_error(error: Exception) -> GatewayError:
-    """The refusal that an exception amounts to; whatever nobody foresaw is INTERNAL_ERROR and tells nothing."""
-    if isinstance(error, GatewayError):
-        return error
-    if isinstance(error, Fault):
-        return faults.to_gateway_error(error)
-    return GatewayError("INTERNAL_ERROR")
+    if transport.version_of(environ) not in versions:
+        taken = " or ".join(f"{each.media_type} (SOAP {each.name})" for each in versions)
+        raise GatewayError("UNSUPPORTED_MEDIA_TYPE", f"Send {taken}; multipart and attachments are not taken, use "
+                                                     "base64.")
 
 
 def describe(error: BaseException) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Which engine carries background jobs: our own database, or RabbitMQ? (SEND-6)
+"""Which engine carries background jobs: our own database, RabbitMQ, or Redis? (SEND-6)
 
 Messages are doorbells; the tables are the truth. The embedded engine is a Dramatiq broker over the job
 tables: a claim is a lease that a heartbeat extends, and work is settled in the name of its claim, so a
@@ -13,6 +13,7 @@ import threading
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from dramatiq import Broker, Consumer, Message, MessageProxy, Middleware
@@ -26,10 +27,11 @@ from gateway.errors import GatewayError, SettingsError
 from gateway.services.jobs import JobStore
 from gateway.worker.lease import Bell, Hold
 
-try:
-    from dramatiq.brokers.rabbitmq import RabbitmqBroker
-except ImportError:  # the extra `rabbitmq` brings pika; the embedded engine does without
-    RabbitmqBroker = None
+RABBITMQ = ("RabbitMQ", "rabbitmq", "gateway.worker.rabbitmq", "RabbitmqEngine")
+REDIS = ("Redis", "redis", "gateway.worker.redisbroker", "RedisEngine")
+ENGINES = {"amqp": RABBITMQ, "amqps": RABBITMQ, "redis": REDIS, "rediss": REDIS}
+"""Scheme -> name, extra, and the module with the class. The extra brings the library that the module imports; it is
+loaded only where the setting asks for it: the two take a fifth of the time that a command needs to start."""
 
 log = logging.getLogger("gateway.worker")
 
@@ -44,21 +46,26 @@ MAX_BACKOFF_MS = 5 * 60_000
 
 
 def make_broker(url: str, store: JobStore) -> Broker:
-    """The broker of ``GATEWAY_BROKER_URL``: empty is the embedded one over ``store``, ``amqp(s)://`` is RabbitMQ.
+    """The broker of ``GATEWAY_BROKER_URL``: empty is the embedded one over ``store``, ``amqp(s)://`` is RabbitMQ,
+    ``redis(s)://`` is Redis.
 
-    Both carry the same actors with the same retries (8, from 2 s to 5 min) and no time limit: a limit
+    All carry the same actors with the same retries (8, from 2 s to 5 min) and no time limit: a limit
     would be thrown into the middle of a transaction or of an SMTP conversation, and each of those has
-    time-outs of its own. Connects to nothing yet. Raises :class:`SettingsError` when RabbitMQ's library is
-    not installed.
+    time-outs of its own. Connects to nothing yet. Raises :class:`SettingsError` when the library of RabbitMQ or
+    Redis is not installed.
     """
     if not url:
         return SqlBroker(store)
-    if not url.startswith(("amqp://", "amqps://")):
-        raise SettingsError("GATEWAY_BROKER_URL must be empty or start with amqp:// or amqps://.")
-    if RabbitmqBroker is None:
-        raise SettingsError("GATEWAY_BROKER_URL names RabbitMQ, whose library is not installed: "
-                            "`pip install 'gateway[rabbitmq]'`, or leave the setting empty.")
-    return RabbitmqBroker(url=url, confirm_delivery=True, middleware=default_middleware())
+    scheme = url.partition("://")[0]
+    if scheme not in ENGINES:
+        raise SettingsError("GATEWAY_BROKER_URL must be empty or start with amqp://, amqps://, redis:// or rediss://.")
+    name, extra, module, engine = ENGINES[scheme]
+    try:
+        made: Broker = getattr(import_module(module), engine)(url, default_middleware())
+    except ImportError:
+        raise SettingsError(f"GATEWAY_BROKER_URL names {name}, whose library is not installed: "
+                            f"`pip install 'gateway[{extra}]'`, or leave the setting empty.") from None
+    return made
 
 
 class StopSignal(Middleware):
@@ -82,7 +89,7 @@ def is_stopping(broker: Broker) -> bool:
 
 
 def default_middleware() -> list[Middleware]:
-    """What both brokers add to an actor: the stop signal and retries with back-off."""
+    """What all brokers add to an actor: the stop signal and retries with back-off."""
     return [StopSignal(), Retries(max_retries=MAX_RETRIES, min_backoff=MIN_BACKOFF_MS, max_backoff=MAX_BACKOFF_MS)]
 
 

@@ -11,12 +11,9 @@ from dramatiq.errors import BrokerConnectionError
 
 from gateway import log as gateway_log
 
-try:
-    import pika
-except ImportError:  # the extra `rabbitmq` brings it; the embedded engine does without
-    pika = None
-
 log = logging.getLogger("gateway.worker")
+
+LONGEST_DELAY_S = 600.0
 
 
 class Ring(Protocol):
@@ -54,20 +51,16 @@ class BrokerDoorbell:
 
     def problem(self) -> str | None:
         """Why no message could be left now, or None. The embedded engine's messages are rows of the database."""
-        parameters = getattr(self.broker, "parameters", None)
-        if self.transactional or parameters is None:
-            return None
-        try:
-            # A connection of its own: the broker's belong to threads, and an idle one may have timed out.
-            pika.BlockingConnection(parameters).close()
-        except (pika.exceptions.AMQPError, OSError):
-            return "RabbitMQ cannot be reached; work waits in the tables until it can."
-        return None
+        look = getattr(self.broker, "problem", None)
+        return None if look is None else look()
 
     def ring(self, rings: Sequence[Ring], connection: Any = None) -> None:
         """Enqueues the rings. A remote broker that is away is logged and no error: the rows are committed,
-        and the sweep finds them within a minute."""
+        and the sweep finds them within a minute. So it does what is due only later than ``LONGEST_DELAY_S``: a
+        remote broker's delayed messages wait in the memory of a worker."""
         for ring in rings:
+            if not self.transactional and ring.delay_s > LONGEST_DELAY_S:
+                continue
             try:
                 ring_actor(self.broker, ring.task, *ring.args, delay_s=ring.delay_s, connection=connection)
             except BrokerConnectionError:

@@ -10,7 +10,19 @@ import dramatiq
 from dramatiq import Broker
 
 from gateway.log import event
-from gateway.services import housekeeping, notices, onetomany, sending, sync, uploadruns, uploads, writebacks
+from gateway.services import (
+    housekeeping,
+    inbound,
+    notices,
+    onetomany,
+    sending,
+    stopnotices,
+    sync,
+    syncnotices,
+    uploadruns,
+    uploads,
+    writebacks,
+)
 from gateway.services.gateway import Gateway, Ring
 
 log = logging.getLogger("gateway.worker")
@@ -34,9 +46,13 @@ TASKS = (
     Task("run_instance", "send", sending.run_instance, sending.due),
     Task("run_import", "import", _import, uploads.due),
     Task("tell_of_import", "import", notices.tell, notices.due),
+    Task("tell_of_stop", "send", stopnotices.tell, stopnotices.due),
     Task("resume_switch", "import", onetomany.resume, onetomany.due),
     Task("run_writebacks", "sync", writebacks.run_writebacks, writebacks.due),
+    Task(inbound.TASK, "inbound", inbound.process, inbound.due),
+    Task(inbound.FETCH_TASK, "inbound", inbound.fetch, inbound.due_fetch),
     Task("run_sync", "sync", sync.run_sync, sync.due),
+    Task("tell_of_sync", "send", syncnotices.tell, syncnotices.due),
 )
 
 

@@ -53,7 +53,7 @@ class Scheduler:
     def tick(self) -> list[str]:
         """Rings what is due and not rung by another process; returns the actors rung.
 
-        With the embedded engine the turn and the message commit together. With RabbitMQ the message goes
+        With the embedded engine the turn and the message commit together. With RabbitMQ or Redis the message goes
         out first: a crash between the two rings twice, never not at all.
         """
         rung = []

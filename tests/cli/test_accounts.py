@@ -114,10 +114,13 @@ def test_exit_codes_and_tracebacks_of_a_process(place):
 
 @pytest.mark.parametrize(("name", "value"), [
     ("GATEWAY_PUBLIC_URL", "gateway.example.org"), ("GATEWAY_SMTP_URL", "http://mail.example.org"),
-    ("GATEWAY_DATABASE_URL", "mysql://db/gateway"), ("GATEWAY_BROKER_URL", "redis://127.0.0.1"),
+    ("GATEWAY_DATABASE_URL", "mysql://db/gateway"), ("GATEWAY_BROKER_URL", "kafka://127.0.0.1"),
     ("GATEWAY_SECRET_KEY", "short"), ("GATEWAY_TRUSTED_PROXIES", "the proxy"),
     ("GATEWAY_DATABASE_URL", "postgresql://nobody:hidden@127.0.0.1:9/none"), ("GATEWAY_DATA_DIR", "/dev/null/data"),
-    ("GATEWAY_PUBLIC_URL", "http://[::1"), ("GATEWAY_SMTP_URL", "smtp://mail.example.org:99999"),
+    ("GATEWAY_PUBLIC_URL", "http://[::1"), ("GATEWAY_PUBLIC_URL", "https://x y.example"),
+    ("GATEWAY_PUBLIC_URL", "https://x\r\n.example"), ("GATEWAY_PUBLIC_URL", "https://m\u00fcnchen.example"),
+    ("GATEWAY_PUBLIC_URL", "https://x.example/?a=1"), ("GATEWAY_PUBLIC_URL", "https://x.example/<b>"),
+    ("GATEWAY_PUBLIC_URL", "https://me:hidden@x.example"), ("GATEWAY_SMTP_URL", "smtp://mail.example.org:99999"),
 ])
 def test_a_bad_setting_is_named_without_its_secret(typed, monkeypatch, name, value):
     """operator.md: a bad value is a clear error at start; passwords stay out of it."""

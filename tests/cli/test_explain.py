@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -17,7 +18,7 @@ def place(tmp_path):
     with Installation(tmp_path) as made:
         made.brand()
         ams = made.folder / "ams.db"
-        with sqlite3.connect(ams) as db:
+        with closing(sqlite3.connect(ams)) as db, db:
             db.execute("CREATE TABLE members (id INTEGER, mail TEXT, no_mail INTEGER)")
             db.executemany("INSERT INTO members VALUES (?, ?, ?)", [
                 (17, "ann@example.org", 0), (18, "bo@example.org", 1)])
@@ -35,7 +36,7 @@ def place(tmp_path):
 
 def test_sentences_for_a_person(place):
     """operator.md: who, why no mail, which rule, what the next sync changes; readable as it stands."""
-    with sqlite3.connect(place.folder / "ams.db") as db:
+    with closing(sqlite3.connect(place.folder / "ams.db")) as db, db:
         db.execute("UPDATE members SET no_mail = 0 WHERE id = 18")
     db.close()
     said = place.run("explain", "--brand", "9999", "--email", "Bo@example.org").stdout

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -96,7 +97,7 @@ def test_an_older_job_without_worker_is_done_first(place):
 def test_a_sync_is_previewed_and_run(place):
     """ID-71, ID-P12: the preview changes nothing and says what the run then does; exit code 0."""
     ams = place.folder / "ams.db"
-    with sqlite3.connect(ams) as database:
+    with closing(sqlite3.connect(ams)) as database, database:
         database.execute("CREATE TABLE members (id TEXT PRIMARY KEY, mail TEXT, no_mail INTEGER)")
         database.executemany("INSERT INTO members VALUES (?, ?, 0)", [
             (str(n), f"m{n}@example.org") for n in range(20)] + [("x", "nonsense")])

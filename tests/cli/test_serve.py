@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from tests.support.installation import Installation, children_of, stop
+from tests.support.mailreader import read
 from tests.support.waiting import wait_for
 
 PERSON = b'[{"remoteId": "17", "email": "ann@example.org"}]'
@@ -97,6 +99,34 @@ def test_without_a_worker_it_is_not_ready_until_one_comes(place, call, sink):
     assert "Traceback" not in place.log("worker")
 
 
+def test_a_web_host_and_a_worker_host_share_the_spool_alone(tmp_path, sink):
+    """operator.md, SEND-50: each host has its data folder; imports pass through the spool, hits stay where they came.
+
+    The web host has no worker, so its own process folds what was opened there before it was killed and started again.
+    """
+    spool = tmp_path / "spool"
+    with Installation(tmp_path, GATEWAY_SMTP_URL=sink.url, GATEWAY_SECRET_KEY="k" * 40, GATEWAY_SPOOL_DIR=str(spool),
+                      GATEWAY_DATABASE_URL=f"sqlite:///{tmp_path}/shared.db") as place:
+        call = Caller(place, place.brand())
+        web = place.serve("--no-worker", ready=False)
+        place.environ["GATEWAY_DATA_DIR"] = str(tmp_path / "other")
+        place.start("worker", "--concurrency", "2", name="worker")
+        job = call("POST", "/imports?interest=News", b"remoteId,email\n17,ann@example.org\n", "text/csv")
+        wait_for(lambda: call("GET", f"/imports/{job['jobId']}")["state"] == "finished", "the import", 60)
+        mailing_id = call("POST", "/mailings", MAILING)["mailingId"]
+        call("POST", f"/mailings/{mailing_id}/send")
+        sink.wait_for(1, timeout=60)
+        pixel = read(sink.messages[0].data, place.url).pixel
+        for _ in range(8):
+            assert place.fetch("HEAD", pixel)[0] == 200
+        web.kill()
+        web.wait()
+        place.environ["GATEWAY_DATA_DIR"] = str(tmp_path / "data")
+        place.serve("--no-worker", ready=False)
+        wait_for(lambda: call("GET", f"/mailings/{mailing_id}/report")["opensAutomated"] == 8, "the opens", 60)
+        assert not (tmp_path / "other/hits").exists() and not (tmp_path / "data/journal").exists()
+
+
 def test_several_processes_share_one_port_and_are_started_again(place, call, sink):
     """operator.md: --workers N; a child that dies is replaced, the others go on answering; SIGTERM ends all."""
     server = place.serve("--workers", "2")
@@ -122,3 +152,11 @@ def test_a_taken_port_is_said(place):
     place.serve("--no-worker", ready=False)
     said = place.run("serve", "--port", str(place.port), code=1).stderr
     assert f"127.0.0.1:{place.port}" in said and "--port" in said
+
+
+def test_most_commands_load_no_door():
+    """The doors' libraries take longer to load than all else: only who serves, or writes contracts, waits for them."""
+    code = ("import sys; from gateway.cli.program import main\ntry:\n    main(['integration', 'list', '--help'])\n"
+            "except SystemExit:\n    print(sorted({'spyne', 'flask', 'zeep', 'lxml'} & sys.modules.keys()))")
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.splitlines()[-1] == "[]"

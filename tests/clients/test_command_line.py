@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import urllib.request
 
 import pytest
 
@@ -50,8 +52,37 @@ def test_from_a_file_to_a_report(client, tmp_path, sink):
     sink.wait_for(before + 4, timeout=60)
     assert "STATE_CONFLICT" in client("send", mailing, code=1).stderr
     wait_for(lambda: figures(client("report", "--instance", instance).stdout).get("delivered") == 3, "the report", 60)
+    assert client("doubts", instance).stdout == "" and "0 decided" in client(
+        "doubts", instance, "--decision", "resend").stdout
+    assert "STATE_CONFLICT" in client("pause", instance, code=1).stderr
+    later = client("send", mailing, "--again", "--at", "2099-06-01T09:00", "--time-zone", "Europe/Berlin", "--spread",
+                   "60", "--audience", "never_received").stdout.split()[0]
+    for step, state in (("pause", "paused"), ("resume", "scheduled"), ("cancel", "cancelled")):
+        assert client(step, later).stdout.split() == [state]
     report = client("report", "--mailing", mailing).stdout
     assert figures(report)["targeted"] == 3 and "not settled yet" in report
+
+
+def test_writebacks(client, server, tmp_path):
+    """Fetched as JSON lines, acknowledged by their ids; a refusal is listed with its reason."""
+    server.run("integration", "set", "--brand", "9999", "--name", "api", "--writebacks", "pull")
+    (tmp_path / "two.csv").write_text("id,email\nP1,p1@example.org\nP2,p2@example.org\n")
+    client("import", "two.csv")
+    key = server.ask("key", "add", "--brand", "9999", "--integration", "phone")["key"]
+    urllib.request.urlopen(urllib.request.Request(
+        f"{server.url}/push/v1/subscribers/unsubscribe", b'[{"email": "p1@example.org"}, {"email": "p2@example.org"}]',
+        {"ApiKey": key, "Content-Type": "application/json"})).close()
+    wait_for(lambda: client("writebacks").stdout.count("\n") == 2, "both writebacks")
+    first, second = (json.loads(line) for line in client("writebacks").stdout.splitlines())
+    assert (first["kind"], first["remote_id"], "message" in first) == ("unsubscribe", "P1", False)
+    ids = first["writeback_id"], second["writeback_id"]
+    assert client("ack", ids[0]).stdout == "1 acknowledged, 0 were before\n"
+    assert client("ack", ids[1], "--failed", "no such member").stdout == "1 acknowledged, 0 were before\n"
+    assert client("ack", *ids[:1], "--integration", "api").stdout == "0 acknowledged, 1 were before\n"
+    assert "writeback 4711: NOT_FOUND" in client("ack", "4711", code=1).stderr
+    assert client("writebacks").stdout == ""
+    assert json.loads(client("writebacks", "--state", "error").stdout)["message"] == "no such member"
+    server.run("integration", "set", "--brand", "9999", "--name", "api", "--writebacks", "none")
 
 
 @pytest.mark.parametrize(("content", "said"), [

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import datetime as dt
 import gzip
+import json
 import socket
 import threading
 import time
+import urllib.request
 
 import pytest
 from gateway_client import (
     CLEAR,
+    Acknowledgement,
     Gateway,
     GatewayFault,
     GatewayUnavailable,
     MailingDraft,
+    MailingFile,
     NotAllowed,
     NotAuthenticated,
     NotFound,
@@ -165,6 +169,73 @@ def test_from_draft_to_report(gateway, sink):
     assert found["m3@example.org"] == ("left_out", "unsubscribed") and found["m1@example.org"] == ("accepted", None)
     cleared = gateway.resubscribe(["m3@example.org"], reason="wrote us a letter")
     assert cleared.updated == 1
+
+
+def test_a_mailing_under_control(gateway, sink):
+    """SEND-2, SEND-4, SEND-24, SEND-38 by the library: files, a time on the wall, pause, resume, doubts, again."""
+    gateway.import_subscribers([Record(remote_id="C1", email="c1@example.org", fields={"FirstName": "Cy"}),
+                                Record(email="drop-after-dot-once-c2@example.org"),
+                                Record(email="bounce-5xx-c3@example.org")], interests=["Control"])
+    mailing_id = gateway.create_mailing(MailingDraft("Control", "Draft", "news@example.org", "<p>Hello</p>",
+                                                     ["Control"])).mailing_id
+    assert gateway.update_mailing(mailing_id, subject="For {{ FirstName | default('you') }}").subject.startswith("For")
+    with pytest.raises(TypeError, match="no colour"):
+        gateway.update_mailing(mailing_id, colour="red")
+    gateway.set_mailing_files(mailing_id, [MailingFile("agenda.txt", b"1. Tea", "text/plain")])
+    before = len(sink.messages)
+    assert gateway.send_test(mailing_id, ["me@example.org"], remote_id="C1")[0].status == "accepted"
+    data = sink.messages[before].data
+    assert b"For Cy" in data and b"agenda.txt" in data
+    assert gateway.count_audience(mailing_id).recipients == 3
+    for act in (gateway.submit_mailing, gateway.approve_mailing, gateway.reject_mailing):
+        with pytest.raises(StateConflict):  # this brand reviews nothing
+            act(mailing_id)
+    later = gateway.publish_mailing(mailing_id, send_at=dt.datetime(2099, 6, 1, 9), time_zone="Europe/Berlin",
+                                    spread_over=dt.timedelta(hours=1))
+    assert (later.state, later.send_at, later.facts["spreadOver"]) == (
+        "scheduled", dt.datetime(2099, 6, 1, 7, tzinfo=dt.UTC), "3600")
+    for _ in range(2):
+        assert gateway.pause_mailing(later.instance_id).state == "paused"
+    for _ in range(2):
+        assert gateway.resume_mailing(later.instance_id).state == "scheduled"
+    assert gateway.cancel_mailing(later.instance_id).state == "cancelled"
+    sent = gateway.publish_mailing(mailing_id)
+    wait_for(lambda: gateway.get_mailing(mailing_id).instances[0].counts ==
+             {"accepted": 1, "in_doubt": 1, "refused": 1}, "what becomes of all three")
+    [doubt] = gateway.find_deliveries(sent.instance_id, states=["in_doubt"])
+    decided = gateway.decide_in_doubt(sent.instance_id, "count_as_sent", [doubt.delivery_id])
+    assert (decided.number, dict(decided.instance.counts)) == (1, {"accepted": 2, "refused": 1})
+    assert gateway.decide_in_doubt(sent.instance_id, "resend").number == 0
+    assert dict(gateway.count_audience(mailing_id, "failed").left_out) == {"received_before": 2}
+    with pytest.raises(GatewayFault):
+        gateway.publish_mailing(mailing_id, audience="failed")
+    again = gateway.publish_mailing(mailing_id, again=True, audience="failed", not_after=dt.datetime(2099, 1, 1,
+                                                                                                    tzinfo=dt.UTC))
+    assert (again.facts["audience"], again.not_after) == ("failed", dt.datetime(2099, 1, 1, tzinfo=dt.UTC))
+
+
+def test_writebacks_are_fetched_and_acknowledged(gateway, server):
+    """SOAP-66, SOAP-67: what happened to somebody else's people is not there; twice is unchanged."""
+    server.run("integration", "add", "--brand", "9999", "--name", "puller", "--kind", "api")
+    server.run("integration", "set", "--brand", "9999", "--name", "puller", "--writebacks", "pull")
+    key = server.ask("key", "add", "--brand", "9999", "--integration", "puller")["key"]
+    people = json.dumps([{"remoteId": f"W{n}", "email": f"w{n}@example.org"} for n in range(3)]).encode()
+    urllib.request.urlopen(urllib.request.Request(f"{server.url}/push/v1/subscribers", people, {
+        "ApiKey": key, "Content-Type": "application/json"})).close()
+    gateway.unsubscribe([f"w{n}@example.org" for n in range(3)], reason="a letter")
+    wait_for(lambda: len([*gateway.find_writebacks(integration="puller")]) == 3, "the end of the feed")
+    found = [*gateway.find_writebacks(integration="puller")]
+    assert [(each.remote_id, each.kind, each.email, each.reason, each.tries) for each in found] == [
+        (f"W{n}", "unsubscribe", f"w{n}@example.org", "a letter", 0) for n in range(3)]
+    said = [Acknowledgement(found[0].writeback_id), Acknowledgement(found[1].writeback_id, False, "gone"),
+            Acknowledgement("4711")]
+    first, again = (gateway.ack_writebacks(said, integration="puller") for _ in range(2))
+    assert [(each.updated, each.unchanged, each.failed) for each in (first, again)] == [(2, 0, 1), (0, 2, 1)]
+    assert [(each.index, each.code) for each in first.failures] == [(2, "NOT_FOUND")]
+    assert [each.remote_id for each in gateway.find_writebacks(integration="puller")] == ["W2"]
+    [refused] = gateway.find_writebacks(integration="puller", state="error")
+    assert (refused.remote_id, refused.message, refused.tries) == ("W1", "gone", 1)
+    assert list(gateway.find_writebacks()) == []
 
 
 def test_server_facts_need_no_rights(connect):

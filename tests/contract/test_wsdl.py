@@ -1,5 +1,6 @@
 """Is the frozen contract what the code makes and what a server serves, and can clients read it? (SOAP-1..6)"""
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -24,9 +25,14 @@ OPERATIONS = {
     "FindSubscribers", "Unsubscribe",
     "Resubscribe", "CreateInterest", "FindInterests", "CreateMailing", "UpdateMailing", "GetMailing",
     "FindMailings", "PreviewMailing", "SendTestMailing", "ScheduleMailing", "SendMailing", "CancelMailing",
-    "GetMailingReport", "FindEvents", "FindUnsubscribes"}
+    "SubmitMailing", "ApproveMailing", "RejectMailing", "PublishMailing", "PauseMailing", "ResumeMailing",
+    "CountAudience", "DecideInDoubt", "SetMailingFiles", "GetMailingReport", "FindEvents", "FindUnsubscribes",
+    "FindWritebacks", "AckWritebacks", "RetryWriteback", "CloseWriteback", "SetMailingActivity",
+    "FindRemoteGroups", "AddDynamicInterest", "ResolveInterest", "FindOrphans", "ReconcileIntegration",
+    "StartSync", "GetSyncRun", "FindSyncRuns"}
 REQUEST_TYPES = {"Credentials", "Identifier", "SubscriberRecord", "RecordField", "UnsubscribeEntry", "ResubscribeEntry",
-                 "OptOutEntry", "ImportRow", "Extra"}
+                 "OptOutEntry", "ImportRow", "MailingFile", "WritebackAck",
+                 "Extra"}
 
 CLEARABLE = {("RecordField", "value"), ("ImportRow", "v")}
 
@@ -81,8 +87,7 @@ def test_every_run_makes_the_same_bytes(seed):
               "print(*(hashlib.sha256(d).hexdigest() for d in contract.published().values()))")
     run = subprocess.run([sys.executable, "-W", "error", "-c", script], cwd=ROOT, capture_output=True, text=True,
                          check=True, env={"PYTHONHASHSEED": seed, "PATH": ""})
-    again = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout == again.stdout
+    assert run.stdout.split() == [hashlib.sha256(document).hexdigest() for document in contract.published().values()]
 
 
 def test_picky_generators_have_no_complaint(document):
@@ -134,7 +139,9 @@ def test_member_rules(document):
             assert member.get("name")[0].islower()
     options = {"ImportMode", "EmptyValue", "Detail"}
     assert closed == {"ImportSubscribers": options, "ImportRows": options, "ChangeInterestMembers": {"MemberMode"},
-                      "StartImport": options | {"ImportFormat", "Compression", "Quote"}}
+                      "StartImport": options | {"ImportFormat", "Compression", "Quote"},
+                      "PublishMailing": {"Audience"}, "CountAudience": {"Audience"},
+                      "DecideInDoubt": {"InDoubtDecision"}, "WritebackAck": {"AckStatus"}}
 
 
 def test_no_facet_turns_a_bad_record_into_a_fault(document):

@@ -7,7 +7,7 @@ from alembic.migration import MigrationContext
 from gateway.db import migrate
 from gateway.db.engine import begin, create_engine, read
 from gateway.db.models import metadata
-from gateway.db.queries import fields
+from gateway.db.queries import fields, folders
 from gateway.domain.accounts import ROLE_SCOPES, Actor
 from gateway.domain.fields import STANDARD_FIELDS
 from gateway.domain.records import Identifier, ImportOptions, SubscriberRecord
@@ -53,6 +53,25 @@ def test_brands_made_earlier_get_the_fields_that_came_later(postgres_cluster, tm
         assert all(STANDARD_FIELDS[field.name] == field.kind for field in one.values())
 
 
+def test_folders_of_mailings_made_earlier_get_ids(tmp_path):
+    """aapi.md section 7.1: each folder that a mailing names is one row of its brand, made by the upgrade."""
+    engine = create_engine(f"sqlite:///{tmp_path}/old.db")
+    migrate.upgrade(engine, "0005")
+    with begin(engine) as connection:
+        for number in (1, 2):
+            connection.exec_driver_sql("INSERT INTO brand (id, name, allow_ip, settings, created_at) VALUES "
+                                       f"({number}, 'B', '[]', '{{}}', '2026-01-01 00:00:00')")
+        for brand_id, folder in ((1, "'2026'"), (1, "'2026'"), (1, "''"), (1, "NULL"), (2, "'2026'"), (2, "'Board'")):
+            connection.exec_driver_sql(
+                "INSERT INTO mailing (brand_id, name, subject, from_address, html, folder, state, created_by, "
+                f"created_at, changed_at) VALUES ({brand_id}, 'M', 'S', 'a@example.org', 'x', {folder}, 'draft', "
+                "'user:a', '2026-01-01 00:00:00', '2026-01-01 00:00:00')")
+    migrate.upgrade(engine)
+    with read(engine) as connection:
+        assert [folders.names(connection, number) for number in (1, 2)] == [["2026"], ["2026", "Board"]]
+    engine.dispose()
+
+
 def test_an_empty_database_has_no_revision(tmp_path):
     """``gateway doctor`` can tell an empty database from an old one."""
     engine = create_engine(f"sqlite:///{tmp_path}/empty.db")
@@ -90,13 +109,18 @@ def first(request, tmp_path):
 both = pytest.mark.parametrize("first", ["sqlite", "postgresql"], indirect=True)
 
 
+GONE = {("delivery", "body_started_at")}
+"""Columns of 0001 that a later revision turned into something else."""
+
+
 @both
 def test_an_installation_in_use_keeps_every_row(first):
     """From 0001 to the newest: every row of every table is there and says what it said."""
     engine = create_engine(first)
     with read(engine) as connection:
-        before = first_schema.read_all(connection)
-        columns = {name: list(table.c.keys()) for name, table in first_schema.tables_of(connection).tables.items()}
+        columns = {name: [key for key in table.c.keys() if (name, key) not in GONE]
+                   for name, table in first_schema.tables_of(connection).tables.items()}
+        before = first_schema.read_all(connection, columns)
     empty = {name for name, rows in before.items() if not rows}
     assert empty == set(), "the test must fill every table of 0001"
     migrate.upgrade(engine)

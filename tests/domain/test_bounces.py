@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.bounces import BounceClass, classify
+from gateway.domain.bounces import BounceClass, classify, diagnose
 
 CASES = [
     # code, enhanced, text, stage, class
@@ -61,3 +61,27 @@ def test_each_row_of_the_table(code, enhanced, text, stage, expected):
 def test_every_reply_has_a_class(code, enhanced, text, stage):
     """Unknown input is classified, never dropped (SEND-49)."""
     assert classify(code, enhanced, text, stage=stage) in BounceClass
+
+
+@pytest.mark.parametrize("status, diagnostic, expected, code", [
+    ("5.1.1", "smtp; 550 5.1.1 <ann@example.com>: user unknown", "hard", "5.1.1"),
+    ("5.1.1", "smtp; 554 rejected", "hard", "5.1.1"),
+    ("5.0.0", "smtp;550-5.1.1 The account is not there", "hard", "5.1.1"),
+    ("5.0.0", "smtp; 550 no such user", "hard", "5.0.0"),
+    ("5.0.0", "smtp; 550 refused (in reply to end of DATA command)", "block", "5.0.0"),
+    ("5.0.0", "smtp; 554 delivery error", "block", "5.0.0"),
+    ("5.0.0", "smtp; 550 refused by policy", "block", "5.0.0"),
+    ("5.0.0", "x-unix; nobody", "other", "5.0.0"),
+    (None, "550 nobody of this name", "hard", "550"),
+    (None, "552 quota exceeded", "soft", "552"),
+    (None, "", "other", None),
+    ("5.2.2", "", "soft", "5.2.2"),
+    ("4.4.7", "X-Postfix; timed out", "soft", "4.4.7"),
+    ("5.4.4", "host 192.0.2.5 not found", "hard", "5.4.4"),
+    ("5.7.26", "smtp; 550-5.7.26 unauthenticated", "block", "5.7.26"),
+    ("5.6.1", "smtp; 550 5.6.1 media", "other", "5.6.1"),
+])
+def test_what_a_report_comes_to(status, diagnostic, expected, code):
+    """SEND-54: the status decides; one that says nothing gives way to the diagnostic's own code."""
+    found = diagnose(status, diagnostic)
+    assert (found.bounce_class, found.code) == (expected, code)

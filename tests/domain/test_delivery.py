@@ -14,7 +14,7 @@ ROWS = [
     ("claimed", "expire", "expired"), ("claimed", "doubt", "in_doubt"), ("claimed", "leave_out", "left_out"),
     ("claimed", "cancel", "cancelled"), ("queued", "cancel", "cancelled"), ("deferred", "cancel", "cancelled"),
     ("in_doubt", "accept", "accepted"), ("in_doubt", "refuse", "refused"), ("in_doubt", "defer", "deferred"),
-    ("in_doubt", "expire", "expired")]
+    ("in_doubt", "expire", "expired"), ("in_doubt", "resend", "queued"), ("in_doubt", "count_as_sent", "accepted")]
 
 
 @pytest.mark.parametrize(("state", "event", "after"), ROWS)

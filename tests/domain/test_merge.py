@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 
+import pytest
+
 from gateway.domain.merge import absorb, effective, join, leave, not_effective, write_values
 from gateway.domain.people import Directory, Document, Membership, Person
 
@@ -102,3 +104,18 @@ def test_merge():
     assert all(row.until == LATE for row in loser.memberships)
     assert (survivor.left, survivor.opted_out_at, survivor.opt_out_origin) == ({9}, EARLY, "link")
     assert loser.merged_into == 1 and picture.living_at("lee@example.org") == [survivor]
+
+
+@pytest.mark.parametrize(("own", "others", "origin"), [
+    ("api", "complaint", "complaint"), ("complaint", "api", "complaint"), ("form", "api", "form"),
+    (None, "api", "api")])
+def test_a_complaint_survives_a_merge(own, others, origin):
+    """ID-51: else an integration could resubscribe whoever complained, by merging them first."""
+    survivor, loser = Person(1, "lee@example.org", False, AMS, AMS), someone(2, "lee@example.org")
+    survivor.opted_out_at, survivor.opt_out_origin = EARLY if own else None, own
+    loser.opted_out_at, loser.opt_out_origin = LATE, others
+    picture = Directory(AMS, lambda: 0)
+    picture.add(survivor)
+    picture.add(loser)
+    absorb(picture, survivor, loser, "17", LATE)
+    assert (survivor.opted_out_at, survivor.opt_out_origin) == (EARLY if own else LATE, origin)

@@ -55,3 +55,10 @@ def test_a_late_bounce_changes_the_figures_not_the_state():
     """SEND-57: an accepted delivery with a bounce class counts as bounced."""
     found = report([DeliveryCount("accepted", None, "soft", 2), DeliveryCount("accepted", None, None, 3)])
     assert (found.sent, found.delivered, found.bounced_soft) == (5, 3, 2)
+
+
+def test_a_report_that_overtakes_our_own_answer_counts_with_it():
+    """SEND-57, SEND-58: a report may come before the outcome is folded; nobody is delivered less than nobody."""
+    for state in ("claimed", "deferred", "in_doubt", "queued", "cancelled"):
+        found = report([DeliveryCount(state, None, "hard", 1)])
+        assert (found.sent, found.delivered, found.bounced) == (0, 0, 0), state

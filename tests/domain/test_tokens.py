@@ -18,7 +18,10 @@ NOW = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 LATER = NOW + dt.timedelta(days=7)
 
 numbers = st.integers(0, tokens.MAX_NUMBER)
-any_token = st.builds(Token, st.sampled_from(Kind), numbers, numbers, numbers)
+HITS = (Kind.INSTANCE_OPEN, Kind.INSTANCE_CLICK)
+hit_tokens = st.builds(Token, st.sampled_from(HITS), numbers, numbers, st.integers(0, 65_535), numbers)
+any_token = st.builds(Token, st.sampled_from([kind for kind in Kind if kind not in HITS]), numbers, numbers, numbers,
+                      st.just(0))
 payloads = st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=20),
                         lambda inner: (st.lists(inner, max_size=4)
                                        | st.dictionaries(st.text(max_size=9), inner, max_size=4)),
@@ -94,11 +97,44 @@ def test_old_keys_verify_and_the_newest_signs():
     assert tokens.mint(both.pinned(1), token) == old
 
 
-@given(brand_id=numbers, delivery_id=numbers, count=st.integers(0, 300))
-def test_click_tokens_in_bulk_are_the_same_tokens(brand_id, delivery_id, count):
+@given(brand_id=numbers, delivery_id=numbers, instance_id=numbers, count=st.integers(0, 300))
+def test_click_tokens_in_bulk_are_the_same_tokens(brand_id, delivery_id, instance_id, count):
     """SEND-45: the link index is part of the token."""
-    one_by_one = [tokens.mint(KEYS, Token(Kind.CLICK, brand_id, delivery_id, n)) for n in range(count)]
-    assert tokens.mint_clicks(KEYS, brand_id, delivery_id, count) == one_by_one
+    one_by_one = [tokens.mint(KEYS, Token(Kind.INSTANCE_CLICK, brand_id, delivery_id, n, instance_id))
+                  for n in range(count)]
+    assert tokens.mint_clicks(KEYS, brand_id, delivery_id, count, instance_id) == one_by_one
+
+
+@given(token=hit_tokens, data=st.data())
+def test_tokens_of_hits_carry_their_instance(token, data):
+    """SEND-45, SEND-46: read back as a whole, short and URL-safe; any changed byte, another key or form: None."""
+    text = tokens.mint(KEYS, token)
+    assert tokens.read(KEYS, text) == token
+    assert len(text) < 70 and set(text) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
+    other = changed(text, data)
+    assert tokens.read(KEYS, other) == (token if other == text else None)
+    assert tokens.read(OTHER, text) is None and tokens.read_address(KEYS, text) is None
+    if token.kind is Kind.INSTANCE_OPEN and not token.link:
+        assert tokens.mint_open(KEYS, token.brand_id, token.delivery_id, token.instance_id) == text
+
+
+@given(token=hit_tokens)
+def test_the_checksums_of_two_links_are_the_halves_of_one_hmac(token):
+    """SEND-45: HMAC-SHA256 cut to 128 bits; two neighbours get half of it each."""
+    data = base64.urlsafe_b64decode(tokens.mint(KEYS, token))
+    head, link, mac = data[:-18], data[-18:-16], data[-16:]
+    assert int.from_bytes(link, "big") == token.link
+    whole = hmac.digest(tokens.derive(b"k" * 32, "hit"), head + bytes((link[0], link[1] & 254)), "sha256")
+    assert mac == (whole[16:] if token.link % 2 else whole[:16])
+
+
+def test_a_hit_has_no_address_and_a_link_has_its_bounds():
+    """A token never says something else than was asked for."""
+    with pytest.raises(ValueError, match="no address"):
+        tokens.mint_address(KEYS, Token(Kind.INSTANCE_OPEN, 1, 1, 0, 1))
+    assert len(set(tokens.mint_clicks(KEYS, 1, 1, 65_536, 1))) == 65_536
+    with pytest.raises(ValueError, match="65,536"):
+        tokens.mint_clicks(KEYS, 1, 1, 65_537, 1)
 
 
 @given(token=any_token)

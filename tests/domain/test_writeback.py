@@ -12,9 +12,12 @@ LEGAL = {
     ("ready", "aged"): "expired", ("error", "aged"): "expired", ("failed", "aged"): "expired",
     ("failed", "retried"): "ready", ("ready", "dismissed"): "closed", ("error", "dismissed"): "closed",
     ("failed", "dismissed"): "closed", ("expired", "dismissed"): "closed",
+    ("ready", "acknowledged"): "sent", ("error", "acknowledged"): "sent", ("failed", "acknowledged"): "sent",
+    ("expired", "acknowledged"): "sent", ("ready", "declined"): "error", ("error", "declined"): "error",
+    ("ready", "declined finally"): "failed", ("error", "declined finally"): "failed",
 }
 STEPS = ("claimed", "written", "refused", "refused finally", "outage", "lease lost", "not taken", "aged", "retried",
-         "dismissed")
+         "dismissed", "acknowledged", "declined", "declined finally")
 
 
 @pytest.mark.parametrize("state", rules.STATES)

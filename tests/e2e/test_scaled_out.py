@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.services.lanes import Pace
+from gateway.services.sender import Pace
 from tests.support.installation import Installation, stop
 from tests.support.waiting import wait_for
 

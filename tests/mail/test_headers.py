@@ -84,3 +84,26 @@ def test_a_domain_of_another_script_goes_out_in_ascii():
     """RFC 5890."""
     assert headers.wire_address("ada@k\u00f6ln.example") == "ada@xn--kln-sna.example"
     assert headers.mailbox("To", "", "o'hara+tag@example.org") == b"To: o'hara+tag@example.org\r\n"
+
+
+@pytest.mark.parametrize("char", [chr(n) for n in (*range(0x202a, 0x202f), *range(0x2066, 0x206a))])
+def test_nothing_turns_the_direction_of_a_header(char):
+    """SEND-40: a name that ends in an override could else be read as another address."""
+    assert headers.one_line(f"a{char}b") == "ab"
+    assert headers.mailbox("To", f"x{char}", "ada@example.org") == b"To: x <ada@example.org>\r\n"
+    with pytest.raises(GatewayError):
+        headers.wire_address(f"a{char}b@example.org")
+
+
+@pytest.mark.parametrize("address", [
+    "a\u200bb@x.org", "a\ufeff@x.org", "a\u00adb@x.org", "a\u00a0b@x.org", "\ud800@x.org"])
+def test_signs_that_nobody_sees_are_in_no_address(address):
+    """RFC 6531 lets more in than anybody can have typed."""
+    with pytest.raises(GatewayError):
+        headers.wire_address(address)
+
+
+def test_scripts_that_run_from_the_right_stay_as_they_are():
+    """Marks of direction and joiners of emoji belong to texts."""
+    for text in ("\u05e9\u05dc\u05d5\u05dd \u200f!", "\U0001f468\u200d\U0001f469", "\u0645\u0631\u062d\u0628\u0627"):
+        assert parsed(headers.unstructured("Subject", text))["Subject"] == text

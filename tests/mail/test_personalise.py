@@ -3,7 +3,7 @@
 import html
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.errors import GatewayError
@@ -57,13 +57,17 @@ def test_merge_tags():
 
 @pytest.mark.parametrize("source", [
     "{{ range(9) }}", "{{ X.y }}", "{{ X['y'] }}", "{{ X() }}", "{{ X.__class__.__mro__ }}", "{{ 'a' * 9 }}",
-    "{{ 9 ** 9 }}", "{{ X + X }}", "{{ 1 }}", "{{ true }}", "{{ [1] }}", "{{ {'a': 'b'} }}", "{{ X|length }}",
+    "{{ 9 ** 9 }}", "{{ X + X }}", "{{ 1 }}", "{{ true }}", "{{ [1] }}", "{{ {'a': 'b'} }}",
+    "{{ X|length(2) }}", "{{ X|truncate }}", "{{ X|truncate(2) }}", "{{ X|truncate('9') }}", "{{ X|truncate(Y) }}",
+    "{{ X|date }}", "{{ X|date('%c') }}", "{{ X|date('100%') }}", "{{ X|date(Y) }}", "{{ -X }}", "{{ X|int + 1 }}",
     "{{ X|join }}", "{{ X|safe }}",
-    "{{ X|attr('y') }}", "{{ X|upper('a') }}", "{{ X|default('a', true) }}", "{{ X|default(default_value='a') }}",
-    "{{ X|_piece }}", "{{ _click0 }}", "{{ self }}", "{{ loop }}", "{{ X if Y }}", "{{ X is defined }}",
+    "{{ X|attr('y') }}", "{{ X|upper('a') }}", "{{ X|default('a', false) }}", "{{ X|default(default_value='a') }}",
+    "{{ X|_piece }}", "{{ _click0 }}", "{{ self }}", "{{ loop }}", "{{ X is defined }}", "{{ X|default(5) }}",
     "{% for x in X %}{% endfor %}", "{% set x = 'a' %}", "{% macro m() %}{% endmacro %}", "{% include 'x' %}",
     "{% import 'x' as y %}", "{% extends 'x' %}", "{% block x %}{% endblock %}", "{% filter upper %}{% endfilter %}",
     "{% call x() %}{% endcall %}", "{% with %}{% endwith %}", "{% raw %}{{{% endraw %}", "{% if X > 'a' %}{% endif %}",
+    "{% if X == 5 %}{% endif %}",
+    "{% if X|int == '5' %}{% endif %}", "{% if X|int in Y %}{% endif %}", "{% if X in ('a',) in Y %}{% endif %}",
     "{% if 5 in X %}{% endif %}", "{% if X in Y == Z in [1] %}{% endif %}", "{% if ('a',) in X %}{% endif %}",
     "{{ X", "{{ }}", "{% if X %}", "{% endif %}", "{{ First Name }}", "{{ X|nosuch }}",
     "{{ " + "(" * 5000 + "X" + ")" * 5000 + " }}",
@@ -80,37 +84,48 @@ def test_everything_else_is_refused_with_field_and_line(source):
         assert caught.value.message.startswith("html, line 2:")
 
 
-TRICKY = ("{% if A in B %}{{ A|title }}{% endif %}{{ (A or B)|default(C) }}{{ A ~ B|upper if C not in A else C|e }}"
-          "{% if A == B or C in ('x', A) %}{{ C|capitalize|trim }}{% endif %}")
+TRICKY_SOURCE = ("{% if A in B %}{{ A|title }}{% endif %}{{ (A or B)|default(C) }}"
+                 "{{ A ~ B|upper if C not in A else C|e }}{{ A|int }}{{ B|truncate(5) }}{{ C|date('%A %e') }}"
+                 "{% if A|length > B|int %}{{ A|striptags }}{% endif %}"
+                 "{% if A == B or C in ('x', A) %}{{ C|capitalize|trim }}{% endif %}")
+TRICKY = {kind: compile_template(TRICKY_SOURCE, kind) for kind in (HTML, TEXT, SUBJECT)}
 
 
 @pytest.mark.parametrize("kind", [HTML, TEXT, SUBJECT])
 @given(a=values, b=values, c=st.none() | values)
 def test_no_value_makes_a_template_fail(kind, a, b, c):
     """A send never stops half-way because of what somebody is called."""
-    compile_template(TRICKY, kind).render({"A": a, "B": b, "C": c})
-    compile_template(TRICKY, kind).render({})
+    TRICKY[kind].render({"A": a, "B": b, "C": c})
+    TRICKY[kind].render({})
 
 
 @pytest.mark.parametrize("kind", [HTML, TEXT])
 @given(a=values, b=values)
 def test_pieces_say_the_same_as_the_plain_template(kind, a, b):
     """SEND-39, SEND-41: quoted-printable put together from pieces is the same text, lines up to 76 characters."""
-    source = ("Tag {{ A }}\u00e9 \n.dot{{ B }} {{ A }}{{ B }}\n{% if A == B %}same {{ A }}{% endif %}"
-              + "\u00fc" * 80 + " =\n")
-    encoded = compile_pieces(source, kind, kind).render({"A": a, "B": b})
+    encoded = PIECES[kind].render({"A": a, "B": b})
     assert encoded.isascii() and all(len(line) <= 76 for line in encoded.split("\r\n"))
     assert "\n" not in encoded.replace("\r\n", "") and "\r" not in encoded.replace("\r\n", "")
     lines = {"A": "\n".join(a.replace("\r\n", "\n").split("\r")), "B": "\n".join(b.replace("\r\n", "\n").split("\r"))}
-    assert quoted.plain(encoded) == compile_template(source, kind).render(lines)
+    assert quoted.plain(encoded) == PLAIN[kind].render(lines)
 
 
-@given(text=st.text() | st.text("ab \t=.\n\r\u00e9", max_size=200))
+SOURCE = ("Tag {{ A }}\u00e9 \n.dot{{ B }} {{ A }}{{ B }}\n{% if A == B %}same {{ A }}{% endif %}" + "\u00fc" * 80
+          + " =\n")
+PIECES = {kind: compile_pieces(SOURCE, kind, kind) for kind in (HTML, TEXT)}
+PLAIN = {kind: compile_template(SOURCE, kind) for kind in (HTML, TEXT)}
+
+
+@example("x" * 74 + " \n")
+@example("." * 74 + "\t\n")
+@given(text=st.text() | st.text("ab \t=.\n\r\u00e9", max_size=200) | st.lists(
+    st.sampled_from(["From ", ".", "\n", "x" * 70, "."  * 75]), max_size=6).map("".join))
 def test_a_piece_is_quoted_printable_of_its_own(text):
     """SEND-41: begins and ends at the start of a line, so pieces join in any order."""
     piece = quoted.piece(text)
     assert piece == "" or piece.endswith("\r\n")
-    assert all(len(line) <= 76 and line == line.rstrip(" \t") for line in piece.split("\r\n"))
+    assert all(len(line) <= 76 and line == line.rstrip(" \t") and not line.startswith((".", "From "))
+               for line in piece.split("\r\n"))
     expected = text.replace("\r\n", "\n").replace("\r", "\n")
     assert quoted.plain(piece + quoted.piece("x\n")) == expected + "x\n"
 

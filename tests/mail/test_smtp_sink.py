@@ -10,7 +10,7 @@ import pytest
 
 from gateway.mail.smtp import SmtpConnection, Timeouts, Verdict
 from gateway.mail.smtp_url import SmtpUrl
-from tests.support.smtp_sink import script_of
+from tests.support.smtp_script import script_of
 
 
 @pytest.fixture

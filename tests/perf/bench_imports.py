@@ -112,7 +112,7 @@ def postgresql_floor(path: Path, server: Cluster, database: str) -> Spent:
               f"{_TABLE.replace('CREATE TABLE person', 'CREATE TEMPORARY TABLE incoming').replace(' UNIQUE', '')};\n"
               f"\\copy incoming FROM '{path}' (FORMAT csv, HEADER)\n{merge};\nCOMMIT;\n")
     before, wall = os.times(), time.monotonic()
-    with _server_cpu(server) as spent:
+    with server_cpu(server) as spent:
         subprocess.run(["psql", "-q", "-v", "ON_ERROR_STOP=1", "-h", server.socket_dir, "-U", "postgres", database],
                        input=script, text=True, check=True)
         wall = time.monotonic() - wall
@@ -136,7 +136,7 @@ class Running:
         """Sends the file, waits for its end, and answers what that took from both processes and the server."""
         idle = [_reset_peak(pid) for pid in (self.web, self.worker)]
         began, before = time.time(), self._cpu()
-        with _server_cpu(self._server) as server:
+        with server_cpu(self._server) as server:
             job = self._accept(path, query)
             while job["state"] in ("queued", "running"):
                 time.sleep(0.5)  # asking is work too
@@ -188,7 +188,7 @@ def measure(rows: int, kind: str, server: Cluster | None, query: str) -> Iterato
 
 
 @contextmanager
-def _server_cpu(server: Cluster | None) -> Iterator[Callable[[], float]]:
+def server_cpu(server: Cluster | None) -> Iterator[Callable[[], float]]:
     """How much the database server has worked since the block began; 0 where the database is a file."""
     if server is None:
         yield lambda: 0.0

@@ -18,19 +18,22 @@ import pytest
 from lxml import etree
 from werkzeug.test import Client
 
-from gateway import app  # before spyne: it makes spyne importable on this Python
+from gateway import doors  # before spyne: it makes spyne importable on this Python
 
 # isort: split
 from spyne import Application, Array, ComplexModel, Integer, ServiceBase, Unicode, rpc
 from spyne.protocol.soap import Soap11
 from spyne.server.wsgi import WsgiApplication
 
-from gateway.services import sending, uploads
+from gateway.aapi.actions.registry import ACTIONS, IMPORT, Action
+from gateway.domain.accounts import system_actor
+from gateway.services import integrations, sending, sync, uploads
+from tests.aapi.door import enveloped, inner_document
 from tests.support.installation import PASSWORD, ROOT, Installation, clean_environ, free_port, stop
 from tests.support.waiting import wait_for
 
 NS = "urn:gateway:v1"
-RECORDS, ROWS, PEOPLE = 1000, 10_000, 500
+RECORDS, ROWS, PEOPLE, SYNCED = 1000, 10_000, 500, 20_000
 
 
 @pytest.fixture
@@ -103,7 +106,7 @@ def test_soap_import(place, measured):
     stock = Client(WsgiApplication(Application([_Stock], NS, in_protocol=Soap11(validator="lxml"),
                                                out_protocol=Soap11())))
     with place.services() as gateway:
-        door = Client(app.wsgi(gateway))
+        door = Client(doors.wsgi(gateway))
 
         def call(client, path, body):
             answer = client.post(path, data=body, content_type="text/xml; charset=utf-8")
@@ -122,6 +125,44 @@ def test_soap_import(place, measured):
     measured("stock Spyne, the same messages, nothing behind them", bare / floor, detail)
 
 
+def document(run, action, records=RECORDS):
+    """The same people as :func:`envelope` in a document of the document API, in its envelope."""
+    rows = "".join(
+        f"<Subscriber><Email>m{run}.{n}@example.org</Email><ID>{run}-{n}</ID><Fields>"
+        f'<Field element="FirstName">Zo\u00eb {n}</Field><Field element="LastName">Bront\u00eb {n}</Field>'
+        f'<Field element="City">Utrecht</Field></Fields></Subscriber>' for n in range(records))
+    return enveloped(inner_document(
+        "ActionRequest", "Actions", f"<{action}><SubscriberData><Subscribers>{rows}</Subscribers></SubscriberData>"
+                                    f"</{action}>", brand=9999, user="apiuser", password=PASSWORD))
+
+
+def test_document_api(place, measured, monkeypatch):
+    """A document of 1,000 subscribers: the door alone, whose aim is twice lxml, and Subscribe with its writing."""
+    monkeypatch.setitem(ACTIONS, "Take", Action("Take", IMPORT, lambda _unit, _node: "<Take />"))
+    taken = document(0, "Take")
+    inner = etree.fromstring(taken)[0][0][0].text.encode()
+    floor = cpu(lambda _: (etree.tostring(etree.fromstring(taken)), etree.tostring(etree.fromstring(inner))), 9)
+    bodies = [document(run, "Subscribe") for run in range(1, 4)]
+    with place.services() as gateway:
+        door = Client(doors.wsgi(gateway))
+
+        def call(body):
+            answer = door.post("/aapi/InformzService.svc", data=body, content_type="text/xml; charset=utf-8")
+            assert answer.status_code == 200, answer.get_data()[:500]
+            return answer.get_data()
+
+        call(taken)
+        alone = cpu(lambda _: call(taken), 9)
+        answers = []
+        new = cpu(lambda n: answers.append(call(bodies[n])))
+        known = cpu(lambda n: answers.append(call(bodies[n])))
+    assert [b"&lt;NewSubscriberCount&gt;1000&lt;" in a for a in answers] == [True] * 3 + [False] * 3
+    detail = f"{1000 * floor:.1f} ms CPU: lxml parses and writes envelope and document of 1,000 subscribers"
+    measured("document API, the door alone", alone / floor, detail)
+    measured("document API Subscribe, 1,000 new people, written", new / floor, detail)
+    measured("document API Subscribe, 1,000 known people, unchanged", known / floor, detail)
+
+
 def test_push_csv(place, measured):
     """A CSV job of new people against sqlite3 writing the same rows into one table."""
     rows = [(str(n), f"m{n}@example.org", f"Zoë {n}", f"Brontë {n}") for n in range(ROWS)]
@@ -136,7 +177,7 @@ def test_push_csv(place, measured):
 
     floor = cpu(plain)
     with place.services() as gateway:
-        door = Client(app.wsgi(gateway))
+        door = Client(doors.wsgi(gateway))
         headers = {"ApiKey": place.key}
 
         def job(number):
@@ -156,6 +197,38 @@ def test_push_csv(place, measured):
     measured(f"PUSH CSV job, {ROWS:,} known people, unchanged", known / floor, detail)
 
 
+def test_sync(place, tmp_path, measured):
+    """A sync of an in-house database against streaming its SELECT and writing the same rows into one table (ID-65)."""
+    rows = [(str(100_000 + n), f"m{n}@example.org", int(n % 40 == 0)) for n in range(SYNCED)]
+    source = tmp_path / "ams.db"
+    with closing(sqlite3.connect(source)) as database:
+        database.execute("CREATE TABLE members (member_no TEXT PRIMARY KEY, email TEXT, no_mail INTEGER)")
+        database.executemany("INSERT INTO members VALUES (?, ?, ?)", rows)
+        database.commit()
+    select = "SELECT member_no AS remote_id, email, no_mail AS do_not_email FROM members"
+
+    def plain(number):
+        with closing(sqlite3.connect(tmp_path / f"plain{number}.db")) as database, \
+                closing(sqlite3.connect(source)) as ams:
+            database.execute("CREATE TABLE person (remote_id TEXT PRIMARY KEY, email TEXT UNIQUE, flag INTEGER)")
+            database.executemany("INSERT INTO person VALUES (?, ?, ?)", ams.execute(select))
+            database.commit()
+
+    floor = cpu(plain)
+    with place.services() as gateway:
+        with gateway.unit(system_actor(9999)) as unit:
+            made = integrations.add(unit, "ams", "sql", {
+                "url": f"sqlite:///{source}", "members": select, "writeback": {
+                    "unsubscribe": "UPDATE members SET no_mail = 1 WHERE member_no = :remote_id"}})
+        reports = []
+        new = cpu(lambda _: reports.append(sync.run(gateway, 9999, made)), times=1)
+        known = cpu(lambda _: reports.append(sync.run(gateway, 9999, made)), times=1)
+    assert [(each.counters["new"], each.counters["unchanged"]) for each in reports] == [(SYNCED, 0), (0, SYNCED)]
+    detail = f"{SYNCED / floor:,.0f} rows/s CPU: sqlite3 streams the SELECT into one table with two indexes"
+    measured(f"sync, {SYNCED:,} new people", new / floor, detail)
+    measured(f"sync, {SYNCED:,} known people, unchanged", known / floor, detail)
+
+
 def test_sending(tmp_path, measured):
     """A mailing to some people, personalised, tracked, settled one by one, against smtplib sending its bytes."""
     log, port = tmp_path / "mail.jsonl", free_port()
@@ -166,7 +239,7 @@ def test_sending(tmp_path, measured):
         with Installation(tmp_path, GATEWAY_SMTP_URL=f"smtp://127.0.0.1:{port}") as place:
             key = place.brand()
             with place.services() as gateway:
-                ours = _send_ours(Client(app.wsgi(gateway)), gateway, {"ApiKey": key})
+                ours = _send_ours(Client(doors.wsgi(gateway)), gateway, {"ApiKey": key})
         wait_for(lambda: len(log.read_text().splitlines()) == PEOPLE, "the messages")
         letters = [(line["to"][0], b64decode(line["data"])) for line in map(json.loads, log.read_text().splitlines())]
         started = time.monotonic()

@@ -3,8 +3,10 @@
 import pytest
 import sqlalchemy as sa
 
+from gateway.db.models.accounts import brand
+from gateway.domain.records import ImportOptions, SubscriberRecord
 from gateway.domain.tokens import Keys, Kind, Token, mint
-from gateway.services import reporting
+from gateway.services import imports, reporting, testcopies
 from gateway.services.reporting import PageRequest
 from tests.support.mailhouse import HTML
 from tests.support.mailreader import read
@@ -18,6 +20,40 @@ def sent(house, sink):
     instance_id = house.send(html=HTML.replace("</body>", '<a href="{{ view_url }}">browser</a></body>'))
     house.clock.advance(seconds=5)
     return instance_id, read(sink.messages[0].data)
+
+
+def push(house, key, email, by="crm"):
+    with house.unit(house.actor(by)) as unit:
+        (outcome,) = imports.import_records(unit, [SubscriberRecord(key, email)],
+                                            ImportOptions(interests=("News",))).outcomes
+    return outcome
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_who_says_no_under_a_former_address_is_found_where_the_links_went(house, browser, sink, late):
+    """ID-25, ID-43: with One-to-Many another record has the new address. A link that had left before the audience was
+    frozen is somebody else's business."""
+    with house.unit() as unit:
+        unit.connection.execute(sa.update(brand).where(brand.c.id == 1).values(
+            settings={"identityMode": "one_to_many"}))
+    for key, by in (("17", "crm"), ("A", "ams"), ("9", "shop")):
+        push(house, key, "ann@example.org", by)
+    if late:
+        assert push(house, "17", "old@example.org").rule == "ID-25"
+        house.clock.advance(seconds=1)
+    house.send()
+    mails = {message.envelope_to[0]: read(message.data) for message in sink.messages}
+    house.clock.advance(seconds=1)
+    moves = [("A", "new@example.org", "ams"), ("A", "newer@example.org", "ams"), ("17", "new@example.org", "crm")]
+    for key, email, by in moves[:2] if late else moves:
+        push(house, key, email, by)
+    assert browser.post(mails["ann@example.org"].unsubscribe).status_code == 200
+    assert set(opted_out(house)) == ({"ann@example.org", "newer@example.org"} if late else
+                                     {"ann@example.org", "new@example.org", "newer@example.org"})
+    house.clock.advance(seconds=1)
+    instance_id = house.send()
+    assert {row.email for row in house.deliveries(instance_id) if row.reason is None} == (
+        {"old@example.org"} if late else set())
 
 
 def unsubscribes(house, instance_id=None):
@@ -62,7 +98,9 @@ def test_the_button_acts_once(house, browser, sent):
 @pytest.mark.parametrize("body", [
     {"data": {"List-Unsubscribe": "One-Click"}},
     {"data": "List-Unsubscribe=One-Click", "content_type": "application/x-www-form-urlencoded"},
-    {"data": {"List-Unsubscribe": "One-Click"}, "content_type": "multipart/form-data"}])
+    {"data": {"List-Unsubscribe": "One-Click"}, "content_type": "multipart/form-data"},
+    {"data": "x=1&List-Unsubscribe=One-Click&y=2", "content_type": "application/x-www-form-urlencoded"},
+    {"data": {"List-Unsubscribe": "One-Click"}, "headers": {"User-Agent": "SomeBot/1.0"}}])
 def test_one_click(house, browser, sent, body):
     """RFC 8058 section 3.2: no cookie, log-in or redirect; 200, also on repeats; both form encodings."""
     instance_id, mail = sent
@@ -72,6 +110,21 @@ def test_one_click(house, browser, sent, body):
         assert answer.status_code == 200 and "Set-Cookie" not in answer.headers
     house.clock.advance(seconds=1)
     assert unsubscribes(house) == [("ann@example.org", "one-click", instance_id)]
+
+
+@pytest.mark.parametrize("method", ["put", "delete", "options", "patch"])
+def test_no_other_method_does_anything(house, browser, sent, method):
+    """SEND-48: POST acts, and only POST."""
+    answer = getattr(browser, method)(sent[1].unsubscribe, data={"List-Unsubscribe": "One-Click"})
+    assert answer.status_code == 405 and set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "POST"}
+    assert opted_out(house) == []
+
+
+def test_a_scanner_that_presses_the_button_unsubscribes_nobody(house, browser, sent):
+    """SEND-52: it gets the page again."""
+    answer = browser.post(sent[1].unsubscribe, headers={"User-Agent": "Mozilla/5.0 (compatible; SomeBot/1.0)"})
+    assert answer.status_code == 200 and '<form method="post">' in answer.get_data(as_text=True)
+    assert opted_out(house) == []
 
 
 def test_the_next_mailing_leaves_her_out(house, browser, sent, sink):
@@ -109,6 +162,24 @@ def test_wrong_and_test_tokens(house, browser, sent):
         assert answer.status_code == 200 and "test copy" in answer.get_data(as_text=True)
     assert browser.get("/u/" + mint(Keys.from_secret(SECRET), Token(Kind.UNSUBSCRIBE, 99, 1))).status_code == 404
     assert opted_out(house) == []
+
+
+def test_every_link_of_a_test_copy_works_and_changes_nothing(house, browser, sink):
+    """SEND-4: who tests a mailing clicks its links; they lead where they say, and nothing is counted."""
+    mailing_id = house.create(html=HTML.replace("</body>", '<a href="{{ view_url }}">browser</a></body>'))
+    testcopies.send_tests(house.gateway, house.actor(), mailing_id, ["me@example.org"])
+    mail = read(sink.messages[0].data)
+    assert 'href="https://example.org/b"' in mail.html and "https://example.org/b" in mail.text
+    assert (mail.clicks, mail.pixel, mail.hidden) == ([], None, None)
+    assert "/t/" not in mail.html + mail.text
+    for path in (mail.view, mail.unsubscribe):
+        for answer in (browser.get(path), browser.head(path)):
+            assert answer.status_code == 200 and answer.headers["Content-Security-Policy"].startswith("default-src 'n")
+        assert "test copy" in browser.get(path).get_data(as_text=True)
+    assert browser.post(mail.one_click, data={"List-Unsubscribe": "One-Click"}).status_code == 200
+    assert browser.get(mail.view[:-1]).status_code == 404
+    with house.reading() as unit:
+        assert opted_out(house) == [] and not unit.connection.scalar(sa.text("SELECT count(*) FROM event"))
 
 
 def test_another_brands_delivery_is_untouched(house, browser, sent):

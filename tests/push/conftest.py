@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from gateway.push.answers import BASE
 from gateway.push.app import make_app
 from gateway.services import accounts, uploads
 from tests.support.contract import Contract
+from tests.support.shared import application
 from tests.support.world import World
 
 
@@ -45,14 +47,20 @@ class Caller:
         return self("POST", path, **options)
 
 
+@functools.cache
+def contract_of(app):
+    """The promises of an application."""
+    return Contract(app, BASE)
+
+
 class Door:
     """The application over a world of brands 1 and 2."""
 
     def __init__(self, world):
         self.world = world
         self.gateway = world.gateway
-        self.app = make_app(world.gateway)
-        self.contract = Contract(self.app, BASE)
+        self.app = application(make_app, world.gateway)
+        self.contract = contract_of(self.app)
 
     def key(self, *scopes, brand_id=1, integration="api"):
         self.world.integration(integration, brand_id=brand_id)

@@ -97,13 +97,13 @@ def test_reserved_path(call, door):
 
 
 @pytest.mark.parametrize(("method", "path"), [
-    ("GET", "/writebacks"), ("POST", "/writebacks/ack"), ("POST", "/mailings/1/resume"),
+    ("POST", "/writebacks/1/retry"), ("POST", "/writebacks/x/dismiss"), ("POST", "/mailings/1/resume"),
     ("GET", "/nothing"), ("GET", "/subscribers/"), ("GET", "//subscribers"),
     ("GET", "/imports/12"), ("GET", "/imports/j-"), ("GET", "/imports/j-0"), ("GET", "/imports/j-9"),
     ("GET", "/imports/j-99999999999999999999"), ("GET", "/imports/j-1/rejects"), ("POST", "/mailings/1/pause"),
     ("GET", "/mailings/x"), ("GET", "/mailings/-1"), ("GET", "/mailings/9/report"), ("GET", "/mailings/1%00")])
 def test_what_is_not_there_is_404(call, method, path):
-    """PUSH-80, PUSH-92: an unknown path or id, and what comes later (PUSH-40, PUSH-43), is JSON with 404."""
+    """PUSH-80, PUSH-92: an unknown path or id is JSON with 404."""
     answer = call(method, path)
     assert (answer.status_code, answer.json["code"]) == (404, "NOT_FOUND")
 

@@ -1,6 +1,8 @@
 """Mailings, their report and the feed of events, down to a real SMTP server."""
 
+import csv
 import dataclasses
+import io
 
 import pytest
 
@@ -29,6 +31,16 @@ def make(call, **changes):
     answer = call.post("/mailings", json={**DRAFT, **changes})
     assert answer.status_code == 200, answer.json
     return answer.json
+
+
+def test_whether_its_activity_is_written_back(call, people):
+    """ID-57: not unless somebody says so, when it is made or later."""
+    assert make(call)["writeActivity"] is False
+    made = make(call, writeActivity=True)
+    assert made["writeActivity"] is True
+    changed = call("PATCH", f"/mailings/{made['mailingId']}", json={"subject": "Other"}).json
+    assert changed["writeActivity"] is True
+    assert call("PATCH", f"/mailings/{made['mailingId']}", json={"writeActivity": False}).json["writeActivity"] is False
 
 
 def test_make_look_change(call, people, other, door):
@@ -101,7 +113,7 @@ def test_preview_and_test_copies(call, people, sink):
 
 
 def test_send_report_events(call, people, sink, door, other):
-    """PUSH-39, PUSH-41, PUSH-42: one message each; figures that add up, as JSON and CSV; the feed without a gap."""
+    """PUSH-39, PUSH-41, PUSH-42, SEND-59: the same figures and rates as JSON and CSV; no gap in the feed."""
     mailing = make(call)
     sent = call.post(f"/mailings/{mailing['mailingId']}/send").json
     assert sent["state"] == "scheduled"
@@ -116,8 +128,12 @@ def test_send_report_events(call, people, sink, door, other):
     one = call.get(f"/mailings/{mailing['mailingId']}/report?instance={sent['instanceId']}")
     assert one.json["sent"] == 2
     table = call.get(f"/mailings/{mailing['mailingId']}/report", headers={"Accept": "text/csv"})
-    assert (table.mimetype, "sent,2\r\n" in table.text, "leftOut:unsubscribed,1\r\n" in table.text) == (
-        "text/csv", True, True)
+    rows = {row["figure"]: row for row in csv.DictReader(io.StringIO(table.text))}
+    assert table.mimetype == "text/csv" and rows["leftOut:unsubscribed"]["number"] == "1"
+    assert {name: row["number"] for name, row in rows.items() if ":" not in name} == {
+        name: str(number) for name, number in report.items() if name in rows}
+    assert {name.partition(":")[2]: [int(row["number"]), int(row["of"])] for name, row in rows.items()
+            if name.startswith("rate:")} == report["rates"]
     assert other.get(f"/mailings/{mailing['mailingId']}/report").status_code == 404
     door.world.clock.advance(seconds=1)
     feed = call.get("/events?type=sent&type=unsubscribed&limit=2").json
@@ -147,6 +163,7 @@ def test_a_second_send_needs_again(call, people, how):
 
 @pytest.mark.parametrize(("body", "code", "field"), [
     ({}, "INVALID_REQUEST", "sendAt"), ({"sendAt": "2026-01-15T11:54:00Z"}, "INVALID_VALUE", "sendAt"),
+    ({"sendAt": "9999-12-31T23:59:59Z"}, "INVALID_VALUE", "sendAt"),
     ({"sendAt": "2026-02-30T00:00:00Z"}, "INVALID_DATE", "sendAt"), ({"sendAt": 5}, "INVALID_DATE", "sendAt"),
     ({"sendAt": "2026-01-16T12:00:00"}, "INVALID_DATE", "sendAt"),
     ({"sendAt": "2026-01-16T12:00:00Z", "notAfter": "2026-01-16T11:00:00Z"}, "INVALID_VALUE", "notAfter"),

@@ -13,14 +13,15 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 from werkzeug.test import Client
 
 from gateway.domain.accounts import SCOPES, system_actor
-from gateway.domain.records import STATUSES
+from gateway.domain.records import STATUSES, Identifier, StatusEntry
+from gateway.domain.writeback import PULLED
 from gateway.errors import CATALOGUE
 from gateway.push import options
 from gateway.push.answers import BASE
 from gateway.push.app import make_app
 from gateway.push.operations import operations
 from gateway.push.schemas.options import IMPORT_OPTIONS
-from gateway.services import accounts
+from gateway.services import accounts, integrations, suppression
 from tests.support.contract import Contract
 from tests.support.faces import COMMITTED, faces_of, nowhere
 from tests.support.world import World
@@ -92,6 +93,13 @@ def fill(client, key):
     client.post(f"{BASE}/imports", headers={"X-Api-Key": key, "Content-Type": "text/csv"}, data=b"email\nx@example.org")
 
 
+def owe(world):
+    """A writeback that the integration of the key fetches: its number is 1."""
+    with world.gateway.unit(system_actor(1)) as unit:
+        integrations.set_pulls(unit, integrations.get_by_name(unit, "api").integration_id, PULLED)
+        suppression.unsubscribe(unit, [StatusEntry(Identifier(email="ann@example.org"), None)])
+
+
 def examples():
     """Every example body of the document."""
     for path, methods in COMMITTED_DOCUMENT["paths"].items():
@@ -111,6 +119,7 @@ def test_every_example_works(sqlite_url, tmp_path, method, path, media_type, exa
         faces = faces_of(world.gateway)
         client = Client(DispatcherMiddleware(nowhere, {base: app.wsgi_app for base, app in faces.items()}))
         fill(client, key)
+        owe(world)
         answer = client.open(re.sub(r"\{\w+\}", "1", path), method=method, data=json.dumps(example),
                              headers={"X-Api-Key": key, "Content-Type": media_type})
         assert answer.status_code == 200, answer.data

@@ -3,13 +3,15 @@
 import base64
 import datetime as dt
 import hashlib
+import subprocess
+import sys
 
 import pytest
 
 from gateway.clock import instant
 from gateway.domain.accounts import system_actor
 from gateway.errors import GatewayError
-from gateway.services import accounts
+from gateway.services import accounts, passwords
 from tests.support.world import World
 
 
@@ -53,6 +55,15 @@ def test_every_wrong_login_gets_the_same_answer(gateway, brand):
              for number, name, password in [(1, "apiuser", "open sesame"), (brand, "nobody", "open sesame"),
                                             (brand, "apiuser", "wrong"), (brand, "apiuser", "")]}
     assert len(texts) == 1 and texts.pop().startswith("NOT_AUTHENTICATED")
+
+
+def test_a_hash_costs_what_guessing_should():
+    """SOAP-17: scrypt with N = 2**14 where the product runs, also for a user who does not exist."""
+    assert passwords.NOBODY.split("$")[:4] == ["scrypt", "16384", "8", "1"]
+    code = "from gateway.services import passwords; print(passwords.hash_password('open sesame'))"
+    stored = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert stored.split("$")[:4] == ["scrypt", "16384", "8", "1"]
+    assert passwords.check_password("open sesame", stored) and not passwords.check_password("open sesam", stored)
 
 
 def test_a_user_of_one_brand_is_nobody_in_another(gateway, brand):

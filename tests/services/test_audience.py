@@ -5,10 +5,14 @@ import datetime as dt
 import pytest
 import sqlalchemy as sa
 
-from gateway.db.models.subscribers import membership
+from gateway.db.engine import is_postgresql
+from gateway.db.models.mailings import delivery
+from gateway.db.models.subscribers import membership, remote_key, subscriber
+from gateway.db.queries import audience as stored_audience
 from gateway.db.queries import deliveries
 from gateway.db.queries import mailings as stored_mailings
-from gateway.services import audience, mailings
+from gateway.domain.accounts import system_actor
+from gateway.services import audience, lifecycle, mailings
 
 
 def reasons(house, instance_id):
@@ -128,12 +132,12 @@ def test_two_brands_never_meet(house):
 
 
 def test_links_are_frozen(house):
-    """SEND-46: the instance's table holds each link once, by number."""
+    """SEND-46, SEND-52: the instance's table holds each link once, by number, and the one that only machines follow."""
     house.add_person("a@example.org")
     instance_id = house.send()
     with house.reading() as unit:
         urls = deliveries.link_urls(unit.connection, 1, instance_id)
-    assert urls == ["https://example.org/a?x=1&y=2", "https://example.org/b"]
+    assert urls == ["https://example.org/a?x=1&y=2", "https://example.org/b", "hidden:"], "the last is no person's"
 
 
 def test_preview_and_freeze_agree_on_a_large_random_crowd(house):
@@ -171,3 +175,78 @@ def test_a_membership_rests_outside_its_dates(house):
     instance_id = house.schedule(mailing_id)
     house.run(instance_id)
     assert reasons(house, instance_id) == {list(people)[1]: "accepted"}
+
+
+def test_the_freeze_keeps_what_it_decided(house):
+    """SEND-23, SEND-34: how many are mailed, the key that signs, and each recipient's destination: its provider's."""
+    house.add_person("a@example.org")
+    house.add_person("b@googlemail.com")
+    house.add_person("c@gmail.com", opted_out=True)
+    instance_id = house.send()
+    row = house.instance(instance_id)
+    assert (row.recipients, row.token_key) == (2, house.gateway.keys.signing)
+    assert {each.email: each.domain_group for each in house.deliveries(instance_id)} == {
+        "a@example.org": "example.org", "b@googlemail.com": "google", "c@gmail.com": None}
+
+
+def test_who_leaves_the_interest_after_the_freeze_is_not_mailed(house, sink):
+    """SEND-9, ID-39: leaving is an opt-out, also from a mailing that is frozen but not sent yet; so is joining an
+    interest that it excludes. Who is still in another of its interests, or was only taken out of one, gets it."""
+    people = {
+        house.add_person("stays@example.org"): "accepted",
+        house.add_person("leaves@example.org"): "unsubscribed",
+        house.add_person("leaves-one@example.org", "News", "Events"): "accepted",
+        house.add_person("leaves-both@example.org", "News", "Events"): "unsubscribed",
+        house.add_person("leaves-another@example.org", "News", "Board"): "accepted",
+        house.add_person("taken-out@example.org"): "accepted",
+        house.add_person("joins@example.org"): "excluded_interest",
+        house.add_person("joined-and-left@example.org"): "accepted",
+    }
+    stays, leaves, one, both, another, taken, joins, back = people
+    excluded = house.add_interest("No, thanks")
+    instance_id = house.schedule(interests=("News", "Events"), exclude_interests=("No, thanks",))
+    lifecycle.advance(house.gateway, system_actor(1), instance_id)
+    for person, name in ((leaves, "News"), (one, "Events"), (both, "News"), (both, "Events"), (another, "Board"),
+                         (back, "No, thanks")):
+        house.leave(person, name)
+    with house.unit(house.actor()) as unit:
+        m = membership.c
+        unit.connection.execute(sa.update(membership).where(m.subscriber_id == taken).values(until=unit.now))
+        source_id = unit.connection.scalar(sa.select(m.source_id).where(m.subscriber_id == stays))
+        unit.connection.execute(sa.insert(membership), [
+            {"brand_id": 1, "subscriber_id": person, "interest_id": excluded, "source_id": source_id,
+             "channel": "native", "since": unit.now} for person in (joins, back)])
+    house.run(instance_id)
+    assert reasons(house, instance_id) == people
+    assert len(sink.messages) == 5 == house.check_sums(instance_id).sent
+
+
+def test_a_group_costs_the_same_however_many_people_and_keys_there_are(house):
+    """SEND-9: the facts of a group are looked up by its rows, never by reading all of the brand, for this runs with
+    every group that is sent. SEND-7: an audience is counted in one go, also before PostgreSQL knows its size."""
+    house.add_people([f"p{number}@example.org" for number in range(2000)])
+    integration_id = house.integration("api")
+    with house.unit(house.actor()) as unit:
+        s = subscriber.c
+        unit.connection.execute(sa.insert(remote_key).from_select(
+            ["brand_id", "integration_id", "remote_id", "subscriber_id", "do_not_email", "created_at"],
+            sa.select(sa.literal(1), sa.literal(integration_id), sa.cast(s.id, sa.String), s.id, sa.false(),
+                      s.created_at)))
+    instance_id = house.schedule()
+    mailing_id = house.instance(instance_id).mailing_id
+    with house.unit(house.actor()) as unit:
+        if is_postgresql(unit.connection):
+            unit.connection.exec_driver_sql("SET LOCAL statement_timeout = '5s'")  # row by row it takes 15 s
+        assert mailings.count_audience(unit, mailing_id).recipients == 2000
+    lifecycle.advance(house.gateway, system_actor(1), instance_id)
+    with house.reading() as unit:
+        ids = list(unit.connection.scalars(sa.select(delivery.c.id).limit(16)))
+        steps = []
+        if not is_postgresql(unit.connection):
+            raw = unit.connection.connection.driver_connection
+            raw.set_progress_handler(lambda: steps.append(1), 1000)
+        facts = stored_audience.facts(unit.connection, 1, mailing_id, instance_id, ids, False, unit.now)
+        if not is_postgresql(unit.connection):
+            raw.set_progress_handler(None, 0)
+    assert [fact.reason for fact in facts.values()] == [None] * 16
+    assert len(steps) < 20, "thousands of steps of SQLite: 16 rows take about 5, all keys of the brand 500"

@@ -10,11 +10,10 @@ from gateway.db.queries import suppression
 from gateway.db.queries.erasure import GONE
 from gateway.domain.accounts import ADMIN
 from gateway.domain.events import EventFilter
-from gateway.domain.hits import Hit
 from gateway.domain.paging import PageRequest
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
 from gateway.errors import GatewayError
-from gateway.services import erasure, idempotency, imports, reporting, subscribers, tracking
+from gateway.services import erasure, idempotency, imports, reporting, subscribers
 from gateway.services import suppression as acts
 from tests.support.mailreader import read
 
@@ -79,8 +78,8 @@ def ada(house, sink):
     house.add_person("bob@example.org")
     instance_id = house.send()
     mail = {m.envelope_to[0]: read(m.data) for m in sink.messages}
-    tracking.clicked(house.gateway, mail["bob@example.org"].clicks[0].rpartition("/")[2],
-                     Hit("GET", "Mozilla/5.0 Firefox/128.0", "203.0.113.0/24"))
+    house.hit(mail["bob@example.org"].clicks[0])
+    house.fold()
     with house.unit() as unit:
         acts.unsubscribe(unit, [StatusEntry(Identifier(email=OLD), "moved"), StatusEntry(Identifier(email=ADA), ADA)])
         idempotency.remember(unit, operation="x", key="1", fingerprint="f", status=200,

@@ -2,8 +2,19 @@
 
 import pytest
 
-from gateway.domain.accounts import ADMIN
-from gateway.services import health, onetomany
+from gateway.domain.accounts import ADMIN, system_actor
+from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
+from gateway.services import (
+    backup,
+    health,
+    imports,
+    integrations,
+    lifecycle,
+    onetomany,
+    restoring,
+    suppression,
+    writebacks,
+)
 from gateway.services.jobs import JobStore
 from tests.support.world import World
 
@@ -47,7 +58,7 @@ def test_doctor_looks_at_everything_and_says_what_is_wrong(world, sink):
 def test_metrics_are_numbers_without_names(world):
     """/metrics: gauges by state; no brand and no person among them."""
     for (metric, label, _), value in health.metrics(world.gateway).items():
-        assert metric.startswith("gateway_") and label in ("state", "queue") and value >= 0
+        assert metric.startswith("gateway_") and label in ("state", "queue", "result") and value >= 0
 
 
 def test_a_clock_that_is_apart_from_the_databases_is_named(world):
@@ -69,3 +80,57 @@ def test_a_switch_that_does_not_end_is_named_with_the_remedy(world, clock):
     clock.advance(seconds=health.SWITCH_S + 1)
     check = next(check for check in health.doctor(world.gateway) if check.name == "one-to-many")
     assert not check.ok and "gateway one-to-many --brand 1 --on" in check.detail
+
+
+def test_hits_that_nobody_takes_in_are_named(world, tmp_path):
+    """SEND-47: a host that is given up, or whose disk is full, must not keep opens and clicks unseen."""
+    object.__setattr__(world.gateway.settings, "data_dir", tmp_path)
+    world.gateway.hits.folder = tmp_path / "hits"
+    assert found(health.doctor(world.gateway))["opens and clicks"]
+    world.gateway.hits.write(b"a line\n")
+    check = next(check for check in health.doctor(world.gateway) if check.name == "opens and clicks")
+    assert not check.ok and "7 bytes" in check.detail and "gateway worker" in check.detail
+    assert health.metrics(world.gateway)["gateway_hits_bytes", "state", "waiting"] == 7
+
+
+def test_doctor_says_what_waits_for_a_person_and_what_to_do(house, tmp_path):
+    """SEND-24, SEND-25: after a restore each instance is named, with its brand, and nothing goes on by itself."""
+    house.add_person("ann@example.org")
+    instance_id = house.schedule()
+    lifecycle.advance(house.gateway, house.actor(), instance_id)
+    assert found(health.doctor(house.gateway))["stopped mailings"]
+    backup.backup(house.settings, tmp_path / "saved.zip", house.clock)
+    house.gateway.engine.dispose()
+    restoring.restore(house.settings, tmp_path / "saved.zip", house.clock, force=True)
+    told = {check.name: check for check in health.doctor(house.gateway)}
+    stopped, doubts = told["stopped mailings"], told["deliveries in doubt"]
+    assert not stopped.ok and f"brand 1: instance {instance_id})" in stopped.detail
+    assert "restored" in stopped.detail and "resume" in stopped.detail
+    assert not doubts.ok and f"1 deliveries are of unknown outcome and held (brand 1: instance {instance_id})" in (
+        doubts.detail)
+    assert "DecideInDoubt" in doubts.detail
+
+
+def test_doctor_names_writebacks_that_wait_for_a_person_and_systems_that_are_long_away(world, ams):
+    """ID-60: of each brand, with what to do; an outage of a minute is no news."""
+    assert found(health.doctor(world.gateway))["writebacks"]
+    with world.gateway.unit(system_actor(1)) as unit:
+        made = integrations.add(unit, "members", "memory", {})
+    ams.put("17", "ann@example.org")
+    with world.unit(world.actor("members")) as unit:
+        imports.import_records(unit, [SubscriberRecord("17", "ann@example.org")], ImportOptions())
+    with world.unit(world.actor("phone")) as unit:
+        suppression.unsubscribe(unit, [StatusEntry(Identifier(email="ann@example.org"), "by phone")])
+    ams.is_away = True
+    for outages in range(1, 6):
+        writebacks.run_writebacks(world.gateway, 1, made)
+        assert found(health.doctor(world.gateway))["writebacks"] == (outages < 5)
+        world.clock.advance(minutes=16)
+    told = next(check.detail for check in health.doctor(world.gateway) if check.name == "writebacks")
+    assert told == "Brand 1: members did not answer 5 times in a row; 1 writebacks wait."
+    ams.is_away, ams.refuses = False, {"17"}
+    for _ in range(3):
+        writebacks.run_writebacks(world.gateway, 1, made)
+        world.clock.advance(minutes=31)
+    told = next(check.detail for check in health.doctor(world.gateway) if check.name == "writebacks")
+    assert told.startswith("Brand 1: 1 writebacks to members failed: `gateway writebacks list --brand 1`")

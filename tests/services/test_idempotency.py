@@ -114,3 +114,28 @@ def test_a_request_that_still_runs_is_in_progress(gateway):
     for thread in threads:
         thread.join(30)
     assert results == (["IN_PROGRESS"] if gateway.engine.dialect.name == "postgresql" else [b"first"])
+
+
+def test_a_reserved_key_is_in_progress_for_a_while(gateway, clock):
+    """SOAP-72, PUSH-73: for other content it is a conflict; whoever was killed holds it for 15 minutes at most."""
+    def reserve():
+        with gateway.unit(ACTOR) as unit:
+            assert ask(unit) is None
+            idempotency.reserve(unit, operation="POST /mailings", key="k-1", fingerprint="f1")
+
+    def refusal(**kw):
+        with pytest.raises(GatewayError) as refused, gateway.unit(ACTOR) as unit:
+            ask(unit, **kw)
+        return refused.value.code
+
+    reserve()
+    assert (refusal(), refusal(fingerprint="f2")) == ("IN_PROGRESS", "IDEMPOTENCY_CONFLICT")
+    with gateway.unit(ACTOR) as unit:
+        idempotency.release(unit, operation="POST /mailings", key="k-1")
+    reserve()
+    clock.advance(minutes=16)
+    reserve()
+    with gateway.unit(ACTOR) as unit:
+        keep(unit, b"1")
+    with gateway.unit(ACTOR) as unit:
+        assert ask(unit).answer == b"1"

@@ -60,6 +60,8 @@ def stage(request, tmp_path_factory):
         url = cluster.create("gateway_properties", request.getfixturevalue("postgres_template"))
     with Stage(url, folder) as made, made.bridged():
         yield made
+    if request.param == "postgresql":
+        cluster.drop("gateway_properties")  # tests are shared out: this process may need it once more
 
 
 def played(stage, history, one_to_many=False):

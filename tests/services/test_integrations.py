@@ -41,7 +41,7 @@ def test_an_integration_comes_with_its_source_and_a_sealed_configuration(world):
 
 
 @pytest.mark.parametrize(("args", "code", "field"), [
-    (("api", "api"), "ALREADY_EXISTS", "name"), (("x", "soap", {}), "INVALID_VALUE", "kind"),
+    (("api", "api"), "ALREADY_EXISTS", "name"), (("x", "pigeon", {}), "INVALID_VALUE", "kind"),
     (("x", "api", {"url": "y"}), "INVALID_VALUE", "config"), (("x", "sql", {}), "INVALID_VALUE", "url"),
     (("x", "sql", ["url"]), "INVALID_VALUE", "config"), ((" ", "api"), "INVALID_VALUE", "name"),
     (("a\0b", "api"), "INVALID_VALUE", "name")])
@@ -85,7 +85,7 @@ def test_the_bridge_opens_what_was_stored_and_a_new_configuration_replaces_it(wo
         integrations.reconfigure(unit, made, ams.config)
         view = integrations.get(unit, made)
     with closing(integrations.bridge(world.gateway, view)) as bridge:
-        bridge.probe()
+        bridge.check()
 
 
 def test_a_kind_without_a_bridge_is_a_conflict(world):

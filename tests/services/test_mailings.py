@@ -199,6 +199,7 @@ def test_preview_shows_the_message_of_a_person(house):
     assert (hers.subject, anybody.subject) == ("News for Ann", "News for you")
     assert "Dear Ann" in hers.html and "Dear Ann" in hers.text and "Dear member" in anybody.html
     assert hers.size_bytes > 500
+    assert 'href="https://example.org/b"' in hers.html and "/t/" not in hers.html + hers.text, "its links work"
     assert hers.recipients == 1 and hers.left_out == {}
     assert not house.events()
 

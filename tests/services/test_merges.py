@@ -111,9 +111,13 @@ class TestUndo:
         merge(world)
         with world.unit() as unit:
             optout.opt_out(unit, ["News"], [StatusEntry(Identifier(remote_id="K-1"))])
+            suppression.opt_out(unit, email=LEE, origin="complaint", subscriber_id=2)
         undo(world, 1)
         assert [view(world, n)["status"] for n in (1, 2)] == ["unsubscribed", "unsubscribed"]
         with world.reading() as unit:
+            t = metadata.tables["subscriber"].c
+            origins = dict(unit.connection.execute(sa.select(t.id, t.opt_out_origin)).all())
+            assert (origins[1], origins[2]) == ("complaint", "complaint")  # ID-51, whoever of them it was
             left = unit.connection.execute(sa.select(metadata.tables["interest_opt_out"].c.subscriber_id)).scalars()
             assert sorted(left) == [1, 2]
 

@@ -3,14 +3,11 @@
 import pytest
 
 from gateway.domain.events import EventFilter
-from gateway.domain.hits import Hit
 from gateway.domain.paging import PageRequest
+from gateway.domain.recipients import DeliveryFilter
 from gateway.errors import GatewayError
-from gateway.services import reporting, tracking
+from gateway.services import recipients, reporting, tracking
 from tests.support.mailreader import read
-
-BROWSER = Hit("GET", "Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0", "203.0.113.0/24")
-SCANNER = Hit("HEAD", "SomeBot/1.0", "")
 
 
 def refused(act, *args, **kw):
@@ -35,16 +32,13 @@ def busy(house, sink):
     house.clock.advance(minutes=1)
     mails = {m.envelope_to[0].partition("@")[0]: read(m.data) for m in sink.messages}
 
-    def token(path):
-        return path.rpartition("/")[2]
-
     for _ in range(3):
-        tracking.opened(house.gateway, token(mails["ann"].pixel), BROWSER)
-    tracking.opened(house.gateway, token(mails["bob"].pixel), SCANNER)
-    for path in mails["bob"].clicks:
-        tracking.clicked(house.gateway, token(path), SCANNER)
-    tracking.clicked(house.gateway, token(mails["cat"].clicks[0]), BROWSER)
-    tracking.unsubscribe(house.gateway, token(mails["cat"].unsubscribe), True)
+        house.hit(mails["ann"].pixel)
+    for path in (mails["bob"].pixel, *mails["bob"].clicks):
+        house.hit(path, "SomeBot/1.0", "HEAD")
+    house.hit(mails["cat"].clicks[0])
+    house.fold()
+    tracking.unsubscribe(house.gateway, mails["cat"].unsubscribe.rpartition("/")[2], True)
     return instance_id
 
 
@@ -88,7 +82,7 @@ def test_settled_after_a_day(house):
 
 
 def test_a_mailings_report_is_the_sum_of_its_instances(house):
-    """SEND-59."""
+    """SEND-1, SEND-59: deliveries and figures are those of one publication each."""
     house.add_person("ann@example.org")
     house.add_person("bounce-5xx@example.org")
     mailing_id = house.create()
@@ -158,3 +152,19 @@ def test_reports_need_the_right(house, busy):
     with house.reading(house.key_actor(scopes=("send",))) as unit:
         assert refused(reporting.report, unit, instance_id=busy)[0] == "NOT_ALLOWED"
         assert refused(reporting.find_events, unit, EventFilter(), PageRequest())[0] == "NOT_ALLOWED"
+
+
+def test_each_figure_is_the_rows_that_FindDeliveries_gives(house, busy):
+    """SEND-58: states and reasons listed person by person add up to the report."""
+    house.clock.advance(seconds=1)
+    report = house.report(busy)
+
+    def listed(states=(), reasons=()):
+        with house.gateway.feed(house.actor()) as unit:
+            return len(recipients.find(unit, DeliveryFilter(busy, states, reasons), PageRequest()).items)
+
+    assert (listed(), listed(("queued", "claimed", "deferred")), listed(("in_doubt",)), listed(("cancelled",))) == (
+        report.targeted, report.pending, report.in_doubt, report.cancelled)
+    assert listed(("accepted", "refused", "expired")) == report.sent
+    assert listed(("left_out",)) == report.left_out_total
+    assert {reason: listed(reasons=(reason,)) for reason in report.left_out} == report.left_out

@@ -205,6 +205,18 @@ def test_writebacks_go_to_every_key_but_the_callers(world):
     assert [row["kind"] for row in rows(world, "writeback")] == ["unsubscribe", "resubscribe", "resubscribe"]
 
 
+def test_a_resubscribe_that_ends_a_bounce_alone_is_told_to_nobody(world):
+    """ID-54: the system was never told of an opt-out; the address is simply tried again."""
+    world.integration("ams", kind="sql")
+    push(world, rec("17", ANN), as_=world.actor("ams"))
+    with world.unit() as unit:
+        event_id = events.add(unit.connection, 1, NewEvent(BOUNCED, unit.now, "b", address=ANN), unit.now)
+        assert suppression.set_bounced(unit, email=ANN, code="5.1.1", bounce_class="hard", event_id=event_id)
+    resubscribe(world, entry("asked", email=ANN))
+    assert view(world, email=ANN).status == "active"
+    assert [row["kind"] for row in rows(world, "writeback")] == ["bad_email"]
+
+
 def test_merge_and_adoption_carry_marks_along(world):
     """ID-26, ID-47."""
     (mine,) = push(world, rec(None, ANN))

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.bridges import registry
-from gateway.bridges.port import MemberStream
+from gateway.bridges.port import MemberStream, RemoteMember
 from gateway.db.models.imports import decision
 from gateway.db.models.subscribers import interest, remote_key, subscriber
 from gateway.db.models.sync import sync_run
@@ -359,7 +359,7 @@ def test_one_run_at_a_time_and_a_dead_one_is_taken_over(world, ams, made):
     started, go_on = threading.Event(), threading.Event()
 
     class Slow(MemoryAms):
-        def members(self, since):
+        def changed_since(self, since):
             def wait():
                 started.set()
                 assert go_on.wait(60)
@@ -386,6 +386,44 @@ def test_one_run_at_a_time_and_a_dead_one_is_taken_over(world, ams, made):
     assert sync.due(world.gateway) == [(1, made)]
     assert counts(run(world, made)) == {"read": 1, "new": 1}
     assert [row.state for row in table(world, sync_run.c.id, sync_run.c.state)] == ["failed", "success"]
+
+
+def test_a_source_that_lists_slowly_keeps_its_lease(world, ams, made):
+    """ID-67: the lease is about the worker, not about how many rows a minute come."""
+    class Slow(MemoryAms):
+        def changed_since(self, since):
+            def one_by_one():
+                for member in self.people:
+                    world.clock.advance(minutes=3)
+                    assert sync.due(world.gateway) == []
+                    yield member
+            return MemberStream(one_by_one(), lists_everybody=True)
+
+    slow = Slow()
+    registry.FACTORIES["memory"] = lambda config: slow
+    for number in range(5):
+        slow.put(str(number), f"m{number}@example.org")
+    assert counts(run(world, made)) == {"read": 5, "new": 5}
+
+
+def test_a_run_that_counts_slowly_keeps_its_lease(world, ams, made, monkeypatch):
+    """ID-67: it is at work until it has counted what it would do, however many rows there are."""
+    for number in range(8):
+        ams.put(str(number), f"m{number}@example.org")
+    counted, counting = [], syncrows.impact
+
+    def slow(*args, **options):
+        world.clock.advance(minutes=2)
+        counted.append(True)
+        if len(counted) == 4:
+            with pytest.raises(GatewayError) as caught:
+                sync.run(world.gateway, 1, made)
+            assert caught.value.code == "IN_PROGRESS"
+        return counting(*args, **options)
+
+    monkeypatch.setattr(sync, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(syncrows, "impact", slow)
+    assert sync.run(world.gateway, 1, made).state == "success"
 
 
 def test_a_run_that_was_given_up_stops_before_it_applies_anything(world, ams, made, monkeypatch):
@@ -424,10 +462,10 @@ def test_a_cursor_is_kept_used_and_given_up_when_it_is_refused(world, made, monk
     asked = []
 
     class WithCursor(MemoryAms):
-        def members(self, since):
+        def changed_since(self, since):
             asked.append(since)
             if since == "c2":
-                return super().members(since)  # refused
+                return super().changed_since(since)  # refused
             return MemberStream(iter(self.people), lists_everybody=since is None, cursor=f"c{len(asked)}")
 
     ams = WithCursor()
@@ -441,6 +479,34 @@ def test_a_cursor_is_kept_used_and_given_up_when_it_is_refused(world, made, monk
     report = run(world, made, full=False)
     assert (report.full, counts(report)["swept"]) == (True, 1)
     assert asked == [None, "c1", "c2", None]
+
+
+@pytest.mark.parametrize("when", ["between", "while"])
+def test_another_system_is_not_asked_from_the_cursor_of_the_one_before(world, made, monkeypatch, when):
+    """ID-68: configured anew between two runs, or while one is at work: the next run reads everybody."""
+    asked = []
+
+    def configure():
+        with world.unit(system_actor(1)) as unit:
+            integrations.reconfigure(unit, made, {})
+
+    class Other(MemoryAms):
+        def changed_since(self, since):
+            asked.append(since)
+            if when == "while" and len(asked) == 1:
+                configure()
+            return MemberStream(iter(self.people), lists_everybody=since is None, cursor="of the first")
+
+    ams = Other()
+    monkeypatch.setitem(registry.FACTORIES, "memory", lambda config: ams)
+    ams.put("17", "17@example.org")
+    assert run(world, made, full=False).state == "success"
+    if when == "between":
+        configure()
+    run(world, made, full=False)
+    assert asked == [None, None]
+    run(world, made, full=False)
+    assert asked[2:] == ["of the first"]
 
 
 def test_two_brands_do_not_meet(world, ams, made):
@@ -520,3 +586,34 @@ def test_decisions_have_the_numbers_of_their_rows(world, ams, made):
 def decisions(world):
     with world.reading() as unit:
         return unit.connection.execute(sa.select(decision).order_by(decision.c.id)).all()
+
+
+def test_what_a_sync_finds_unchanged_every_night_is_not_written_down_every_night(world, ams, made):
+    """ID-78: also of people who are not mailed, of whom an upload would be told again."""
+    ams.put("17", "ann@example.org")
+    ams.put("18", "bo@example.org", 1)
+    run(world, made)
+    with world.unit() as unit:
+        suppression.opt_out(unit, email="ann@example.org", origin="link")
+    with world.reading() as unit:
+        before = unit.connection.scalar(sa.select(sa.func.count()).select_from(decision))
+    ams.people = [RemoteMember("17", "ann@example.org", False), RemoteMember("18", "bo@example.org", True)]
+    assert counts(run(world, made)) == {"read": 2, "unchanged": 2}
+    with world.reading() as unit:
+        assert unit.connection.scalar(sa.select(sa.func.count()).select_from(decision)) == before
+    with world.unit(world.actor("ams")) as unit:
+        (told,) = imports.import_records(unit, [SubscriberRecord("18", "bo@example.org")], ImportOptions()).outcomes
+    assert [each.code for each in told.warnings] == ["NOT_SENDABLE"]
+
+
+def test_a_link_is_kept_while_a_row_without_a_remote_id_has_its_address(world, ams, made):
+    """ID-69: the system lost the ID of one row; nobody knows that this person is gone."""
+    for number in range(4):
+        ams.put(str(number), f"m{number}@example.org")
+    run(world, made)
+    lost = [RemoteMember(None, "M1@Example.org"), RemoteMember(" ", "m9@example.org")]
+    ams.people = [ams.people[0], *lost, ams.people[3]]
+    report = run(world, made)
+    assert counts(report) == {"read": 4, "unchanged": 2, "rejected": 2, "swept": 1, "orphaned": 1, "held": 1}
+    assert (report.state, report.message[:22]) == ("success", "1 links were kept alth")
+    assert [person(world, str(number)).orphan for number in range(4)] == [False, False, True, False]

@@ -11,8 +11,9 @@ import pytest
 
 from gateway.clock import system_clock
 from gateway.db.engine import read
-from gateway.domain.records import ImportOptions
-from gateway.domain.upload import JSON, NDJSON, TSV, XML, UploadRequest
+from gateway.domain.declared import EMAIL, REMOTE_ID, field_column
+from gateway.domain.records import ADD_OR_UPDATE, UNSUBSCRIBE, ImportOptions
+from gateway.domain.upload import DECLARED, JSON, NDJSON, TSV, XML, UploadRequest
 from gateway.services import spool, uploads
 from tests.support.import_worker import ended
 from tests.support.waiting import wait_for
@@ -30,6 +31,9 @@ STATE = {
         JOIN subscriber s ON s.id = m.subscriber_id JOIN interest i ON i.id = m.interest_id ORDER BY 1, 2, 3""",
     "outcomes": """SELECT row_number, line, remote_id, email, rule, status, code, field, warnings FROM decision
         ORDER BY row_number, id""",
+    "opted_out": """SELECT email, opt_out_origin, opt_out_reason FROM address_status WHERE opted_out_at IS NOT NULL
+        ORDER BY email""",
+    "events": "SELECT type, address, count(*) FROM event GROUP BY type, address ORDER BY type, address",
     "job": "SELECT state, rows_done, bytes_done, counters FROM upload",
 }
 
@@ -73,7 +77,7 @@ def as_format(media_type):
 
 def accept(world, data, **request):
     kept = spool.receive(world.settings.spool_dir, [data], gzip=request.get("gzip", False))
-    wanted = UploadRequest(ImportOptions(interests=("All",)), **request)
+    wanted = UploadRequest(**{"options": ImportOptions(interests=("All",)), **request})
     with world.unit(world.key_actor()) as unit:
         return uploads.accept(unit, kept, wanted).upload_id
 
@@ -152,6 +156,21 @@ def test_killed_in_every_format(sqlite_url, tmp_path, sqlite_template, media_typ
     """PUSH-57, PUSH-63: whoever goes on finds its place, packed and in UTF-16; the rejects are whole."""
     request = {"media_type": media_type, "gzip": True, "charset": "utf-16"}
     data = as_format(media_type)
+    with World(sqlite_url, system_clock, tmp_path / "data") as world:
+        rows_at_kill = killed_again_and_again(world, sqlite_url, data, 3, **request)
+        assert len(set(rows_at_kill)) > 1
+        compare(world, undisturbed(sqlite_template, tmp_path / "undisturbed", data, **request))
+
+
+@pytest.mark.parametrize("mode", [ADD_OR_UPDATE, UNSUBSCRIBE])
+def test_killed_in_a_declared_table(sqlite_url, tmp_path, sqlite_template, mode):
+    """PUSH-63, aapi.md section 5.4: rows of a table without header, also those that only unsubscribe, apply once."""
+    request = {"media_type": DECLARED, "columns": (EMAIL, REMOTE_ID, field_column("City")), "quoted": False,
+               "options": ImportOptions(mode, known_interests=True)}
+    random_ = random.Random(5)
+    rows = [f"p{random_.randrange(200)}@example.org,,City {n}" if n % 9 else random_.choice(["", "malformed,,", "few"])
+            for n in range(500)]
+    data = "\r".join(rows).encode()
     with World(sqlite_url, system_clock, tmp_path / "data") as world:
         rows_at_kill = killed_again_and_again(world, sqlite_url, data, 3, **request)
         assert len(set(rows_at_kill)) > 1

@@ -6,14 +6,16 @@ import sys
 import pytest
 import sqlalchemy as sa
 
+from gateway.bridges.port import Outage, Refused
 from gateway.db.models.accounts import integration
 from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.db.queries import accounts as accounts_queries
 from gateway.db.queries import events
+from gateway.db.queries import writebacks as queries
 from gateway.domain.accounts import system_actor
 from gateway.domain.events import NewEvent
 from gateway.domain.paging import PageRequest
-from gateway.domain.writeback import WritebackFilter
+from gateway.domain.writeback import LEASE, WritebackFilter
 from gateway.errors import GatewayError
 from gateway.services import integrations, suppression, writebacks
 from tests.support.ams import sqlite_ams
@@ -180,6 +182,77 @@ def test_an_outage_uses_no_try_and_is_probed_after_1_2_4_8_then_15_minutes(world
     assert (health(world, made), states(world)) == (("up", 0, None), ["sent"])
 
 
+def test_a_row_that_breaks_the_system_comes_last(world, ams, monkeypatch):
+    """ID-60, ID-61: an AMS that answers 500 about one person is down, but only that person waits for it."""
+    def write_back(item):
+        if item.remote_id == "1":
+            raise Outage("It fell over.")
+        done.append(item.remote_id)
+
+    done: list[str] = []
+    monkeypatch.setattr(ams, "write_back", write_back)
+    made = bridged(world)
+    for number in "123":
+        person(world, f"p{number}@example.org", (made, number))
+        fact(world, f"p{number}@example.org")
+    world.clock.advance(seconds=1)
+    run(world, made)
+    assert (health(world, made), done) == (("down", 1, 1), [])
+    world.clock.advance(minutes=1)
+    run(world, made)
+    assert (health(world, made), done) == (("down", 1, 1), ["2", "3"])  # it was up meanwhile
+    assert sorted((row.remote_id, row.state, row.tries) for row in rows(world)) == [
+        ("1", "ready", 0), ("2", "sent", 0), ("3", "sent", 0)]
+
+
+def test_what_a_clock_ahead_of_time_stored_holds_up_nothing(world, ams):
+    """ID-60: a row of next year, a lease that seems to last two days, a probe in two days; the clock is right again."""
+    made = bridged(world)
+    for number in "123":
+        ams.put(number, f"p{number}@example.org")
+        person(world, f"p{number}@example.org", (made, number))
+    world.clock.advance(days=365)
+    fact(world, "p1@example.org")
+    world.clock.advance(days=-365)
+    fact(world, "p2@example.org")
+    fact(world, "p3@example.org")
+    world.clock.advance(days=2)
+    with world.gateway.unit(system_actor(1)) as unit:
+        second = queries.candidates(unit.connection, 1, made, unit.now, 1)
+        assert queries.claim(unit.connection, 1, *second, "a dead worker", unit.now, unit.now + LEASE)
+    ams.is_away = True
+    run(world, made)
+    assert health(world, made)[0] == "down"
+    world.clock.advance(days=-2)
+    ams.is_away = False
+    assert {row.remote_id for row in rows(world)} == {"1", "2", "3"}  # and none of them is hidden
+    assert writebacks.due(world.gateway) == [(1, made)]
+    run(world, made)
+    assert (states(world), health(world, made)[0]) == (["sent"] * 3, "up")
+
+
+def test_a_check_that_is_refused_uses_up_no_row(world, ams, monkeypatch):
+    """ID-60: what is set up does not fit any more, such as a WSDL that has changed; a person must act, rows wait."""
+    def refuse():
+        raise Refused("The service has no such operation.")
+
+    made = bridged(world)
+    ams.put("17", "ann@example.org")
+    person(world, "ann@example.org", (made, "17"))
+    fact(world, "ann@example.org")
+    ams.is_away = True
+    run(world, made)
+    ams.is_away = False
+    with monkeypatch.context() as broken:
+        broken.setattr(ams, "check", refuse)
+        world.clock.advance(minutes=1)
+        run(world, made)
+        assert (health(world, made), states(world)) == (("down", 2, 2), ["ready"])
+    world.clock.advance(minutes=2)
+    run(world, made)
+    assert (health(world, made)[0], states(world)) == ("up", ["sent"])
+
+
 def test_an_outage_of_a_real_database(world, tmp_path):
     ams = sqlite_ams(tmp_path)
     made = bridged(world, kind="sql", config=ams.away_config())
@@ -274,7 +347,7 @@ def test_a_worker_killed_in_the_call_repeats_one_write_at_most(world, tmp_path):
         person(world, f"{remote_id}@example.org", (made, remote_id))
         fact(world, f"{remote_id}@example.org")
     with subprocess.Popen([sys.executable, "-m", "tests.support.writeback_worker", world.settings.database_url,
-                           str(made)], stdout=subprocess.PIPE) as worker:
+                           str(made), str(tmp_path / "data")], stdout=subprocess.PIPE) as worker:
         assert worker.stdout.readline() == b"written\n"
         worker.kill()
     assert states(world) == ["processing", "ready"]

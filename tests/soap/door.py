@@ -12,6 +12,7 @@ from werkzeug.test import Client
 from gateway.domain.accounts import ADMIN, READER, SENDER, system_actor
 from gateway.services import accounts
 from gateway.soap.app import make_app
+from tests.support.shared import application
 from tests.support.soap_fault import E11, E12, read_fault
 from tests.support.world import World
 from tests.support.wsgi_transport import WsgiTransport
@@ -19,7 +20,7 @@ from tests.support.wsgi_transport import WsgiTransport
 TNS = "urn:gateway:v1"
 WSDL = Path(__file__).parents[2] / "wsdl" / "gateway-v1.wsdl"
 PASSWORD = "a long password"
-USERS = {"sender": SENDER, "reader": READER, "admin": ADMIN}
+USERS = {"sender": SENDER, "reader": READER, "admin": ADMIN, "integration": "integration"}
 PORTS = {"1.1": "GatewaySoap", "1.2": "GatewaySoap12"}
 ENVELOPES = {"1.1": E11, "1.2": E12}
 TYPES = {"1.1": "text/xml; charset=utf-8", "1.2": "application/soap+xml; charset=utf-8"}
@@ -71,7 +72,7 @@ class Door:
     def __init__(self, url, **options):
         self.world = World(url, brands=(1, 2), **options)
         self.gateway = self.world.gateway
-        self.app = make_app(self.gateway)
+        self.app = application(make_app, self.gateway)
         self.browser = Client(self.app)
         self.version = "1.1"
         self.users = set()

@@ -76,6 +76,6 @@ def test_new_facts_and_words_reach_an_old_strict_client(later, clock):
         later.call("FindInterestChanges", interest="News").item[0],
         later.call("OptOut", interest=["News"], entry=[{"remoteId": "K-1"}]).result[0],
         later.call("ChangeRemoteId", oldRemoteId="K-1", newRemoteId="K-2"),
-        later.call("FindDeliveries", instanceId=instance.instanceId)]
+        later.call("FindDeliveries", instanceId=instance.instanceId), later.call("FindWritebacks", user="admin")]
     for answer in answers:
         assert ("later", "fact") in [(each.name, each.value) for each in answer.extra], answer

@@ -42,6 +42,9 @@ def test_report_of_an_instance_and_of_its_mailing(sent, version):
                                                      ("Hard", "Soft", "Block", "Other"))
         assert report.opens == report.uniqueOpens == report.clicks == report.unsubscribed == report.complaints == 0
         assert report.firstOpenAt is None and report.forwards is None
+        assert {each.name: each.value for each in report.extra} == {
+            "rate:delivered": "1/2", "rate:bounced": "1/2", "rate:uniqueOpens": "0/1", "rate:uniqueClicks": "0/1",
+            "rate:clicksPerOpen": "0/0"}
     assert one.instanceId == whole.instanceId == [sent.instance_id]
 
 

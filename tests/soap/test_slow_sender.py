@@ -49,6 +49,23 @@ def jobs(door):
         return connection.exec_driver_sql("SELECT count(*) FROM upload").scalar()
 
 
+def test_headers_that_do_not_end_are_hung_up_on_much_sooner(port, monkeypatch):
+    """Who sends a byte of a header now and then cannot hold a connection for as long as a large import may take."""
+    monkeypatch.setattr(http, "REQUEST_TIME_S", 3600.0)
+    monkeypatch.setattr(http, "HEAD_TIME_S", 0.5)
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as sock:
+        sock.sendall(b"GET /t/x HTTP/1.1\r\nX-Slow: ")
+
+        def hung_up():
+            try:
+                sock.sendall(b"a")
+            except OSError:
+                return True
+            return False
+
+        wait_for(hung_up, "the end of the connection")
+
+
 def test_one_who_trickles_is_hung_up_on(door, port):
     """SOAP-83: the time limit counts from the first byte, however steadily the others come."""
     sock = send(port, b"Content-Length: 10000000", message(door))

@@ -111,18 +111,18 @@ def filled(piece, size=16 * MIB - 1000):
 def test_a_full_hostile_request_is_refused_in_time(make, code):
     """SOAP-8: in well under a second; each of these took 2 to 5 seconds of one CPU once, or 700 MB."""
     body = make().encode()
-    started = time.process_time()
+    started = time.thread_time()
     told = read_fault(send(ours(limits=Limits()), body).body, TNS)
-    assert (told.code, time.process_time() - started < 1.5) == (code, True)
+    assert (told.code, time.thread_time() - started < 1.5) == (code, True)
 
 
 @pytest.mark.parametrize("content", [b"", b"a"])
 def test_a_gzip_body_of_countless_members_is_refused_in_time(content):
     """SOAP-81: zlib copies all that follows a member; 12 MB of empty ones took minutes."""
     body = filled(gzip.compress(content), 12 * MIB)
-    started = time.process_time()
+    started = time.thread_time()
     told = read_fault(send(ours(), body, headers={"Content-Encoding": "gzip"}).body, TNS)
-    assert (told.code, time.process_time() - started < 1.5) == ("INVALID_VALUE", True)
+    assert (told.code, time.thread_time() - started < 1.5) == ("INVALID_VALUE", True)
 
 
 def test_a_gzip_body_may_come_in_pieces():

@@ -218,10 +218,10 @@ DATA_FAULTS = {
 def test_bad_data(endpoint, name):
     """SOAP-76 to SOAP-82: refused in time, and the end is never reached."""
     data, code, field = DATA_FAULTS[name]
-    started = time.process_time()
+    started = time.thread_time()
     fault = told(endpoint, pour(data))
     assert (fault.code, fault.field) == (code, field)
-    assert not Poured.finished and time.process_time() - started < 2
+    assert not Poured.finished and time.thread_time() - started < 2
 
 
 @pytest.mark.parametrize(("text", "code"), [

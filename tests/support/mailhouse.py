@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 
 import sqlalchemy as sa
@@ -20,12 +21,14 @@ from gateway.db.models.subscribers import (
     subscriber,
 )
 from gateway.domain.mailing import MailingDraft
-from gateway.services import mailings, reporting, sending
-from gateway.services.lanes import Pace
+from gateway.public.app import make_app
+from gateway.services import hits, mailings, reporting, sending
+from gateway.services.sender import Pace
 from tests.support.world import World
 
 HTML = ('<html><body><p>Dear {{ FirstName|default("member") }}</p>\n<p><a href="https://example.org/a?x=1&amp;y=2">one</a>'
         '</p>\n<p><a href="https://example.org/b">two</a></p></body></html>')
+BROWSER = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0"
 QUICK = Pace(lease_s=30.0)
 
 
@@ -132,6 +135,18 @@ class MailHouse(World):
         self.run(instance_id, brand_id=brand_id)
         return instance_id
 
+    def fold(self) -> None:
+        """Brings all opens and clicks that were answered into the database."""
+        hits.fold(self.gateway, dt.timedelta(0))
+
+    def hit(self, path: str, agent: str = BROWSER, method: str = "GET") -> int:
+        """Opens a tracking address as a mail client or browser does; answers the status."""
+        return self._public.test_client().open(path, method=method, headers={"User-Agent": agent}).status_code
+
+    @functools.cached_property
+    def _public(self):
+        return make_app(self.gateway)
+
     def instance(self, instance_id: int):
         """The stored row of an instance."""
         with self.reading() as unit:
@@ -140,6 +155,7 @@ class MailHouse(World):
 
     def deliveries(self, instance_id: int) -> list:
         """All delivery rows in order of their ids."""
+        self.fold()
         with self.reading() as unit:
             return unit.connection.execute(
                 sa.select(delivery).where(delivery.c.instance_id == instance_id).order_by(delivery.c.id)).all()
@@ -150,6 +166,7 @@ class MailHouse(World):
 
     def events(self, instance_id: int | None = None) -> list:
         """All event rows (of an instance) in order."""
+        self.fold()
         with self.reading() as unit:
             query = sa.select(event).order_by(event.c.id)
             if instance_id is not None:
@@ -158,6 +175,7 @@ class MailHouse(World):
 
     def report(self, instance_id: int | None = None, *, brand_id: int = 1, mailing_id: int | None = None):
         """The report of an instance."""
+        self.fold()
         with self.reading(self.actor(brand_id=brand_id)) as unit:
             return reporting.report(unit, instance_id=instance_id, mailing_id=mailing_id)
 
@@ -167,7 +185,7 @@ class MailHouse(World):
         assert found.targeted == (found.left_out_total + found.pending + found.in_doubt + found.sent
                                   + found.cancelled), found
         assert found.sent == found.delivered + found.bounced, found
-        for hits in (found.opens, found.clicks):
-            assert hits.unique <= hits.total and hits.unique_automated <= hits.total_automated, found
+        for counts in (found.opens, found.clicks):
+            assert counts.unique <= counts.total and counts.unique_automated <= counts.total_automated, found
         assert len(self.deliveries(instance_id)) == found.targeted
         return found

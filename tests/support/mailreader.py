@@ -9,7 +9,10 @@ from email import message_from_bytes, policy
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """The parts of one message; ``clicks`` and ``pixel`` are paths below the public URL."""
+    """The parts of one message; ``clicks``, ``pixel`` and ``hidden`` are paths below the public URL.
+
+    ``hidden``: the link that no person sees (SEND-52); it is not among the ``clicks``.
+    """
 
     subject: str
     html: str
@@ -19,6 +22,7 @@ class Mail:
     unsubscribe: str
     one_click: str
     view: str | None
+    hidden: str | None = None
 
 
 def read(data: bytes, public_url: str = "http://127.0.0.1:8080") -> Mail:
@@ -31,6 +35,7 @@ def read(data: bytes, public_url: str = "http://127.0.0.1:8080") -> Mail:
     view = re.search(rf'"{start}(/v/[\w-]+)"', html)
     [one_click] = re.findall(rf"<{start}(/u/[\w-]+)>", message["List-Unsubscribe"])
     assert message["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    return Mail(message["Subject"], html, text, re.findall(rf'<a href="{start}(/t/[\w-]+)"', html),
+    clicks = re.findall(rf'<a href="{start}(/t/[\w-]+)"( style="display:none")?', html)
+    return Mail(message["Subject"], html, text, [path for path, hidden in clicks if not hidden],
                 pixel[1] if pixel else None, re.search(rf'"{start}(/u/[\w-]+)"', html)[1], one_click,
-                view[1] if view else None)
+                view[1] if view else None, next((path for path, hidden in clicks if hidden), None))

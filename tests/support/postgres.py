@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-import pwd
 import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psycopg
+from psycopg import sql
+
+from tests.support.servers import identity_for
 
 START_TIMEOUT_S = 60.0
 
@@ -28,6 +32,18 @@ OPTIONS = {
     "timezone": "Pacific/Apia",  # a server far from UTC shows every place that forgets the zone
     "log_min_messages": "fatal",
 }
+
+
+MAX_USED_BYTES = 16 * 1024 * 1024
+"""A database that has grown beyond this is not emptied but dropped."""
+
+TABLES = """SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace
+AND relname <> 'alembic_version' AND pg_relation_size(oid) > 0"""
+
+SHAPE = " UNION ALL ".join(
+    f"SELECT count(*), sum(xmin::text::bigint) FROM {catalogue}" for catalogue in (
+        "pg_class", "pg_attribute", "pg_constraint", "pg_index", "pg_trigger", "pg_proc", "pg_db_role_setting"))
+"""How many rows describe the schema, and which transactions wrote them: a test that changes the schema changes this."""
 
 
 class PostgresMissing(Exception):
@@ -59,6 +75,55 @@ class Cluster:
         self.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)')
 
 
+class Copies:
+    """Databases that hold what the template holds, one for each test.
+
+    One is emptied and used again, which takes a tenth of making one; unless its schema was changed, or it grew large.
+    """
+
+    def __init__(self, cluster: Cluster, template: str) -> None:
+        self._cluster, self._template = cluster, template
+        self._spare: list[str] = []
+        self._numbers = itertools.count(1)
+        self._shape = self._in(template, lambda db: db.execute(SHAPE).fetchall())
+
+    def take(self) -> str:
+        """The name of a database like the template."""
+        if self._spare:
+            return self._spare.pop()
+        name = f"gateway_{next(self._numbers)}"
+        self._cluster.create(name, self._template)
+        return name
+
+    def give_back(self, name: str) -> None:
+        """Ends the connections to a database and empties it, or drops it."""
+        try:
+            fit = self._in(name, self._empty)
+        except psycopg.Error:
+            fit = False
+        if fit:
+            self._spare.append(name)
+        else:
+            self._cluster.drop(name)
+
+    def _empty(self, db: psycopg.Connection) -> bool:
+        db.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                   "WHERE datname = current_database() AND pid <> pg_backend_pid()")
+        used = db.execute("SELECT pg_database_size(current_database())").fetchone()
+        if used[0] > MAX_USED_BYTES or db.execute(SHAPE).fetchall() != self._shape:
+            return False
+        db.execute("SET session_replication_role = replica")  # no order of references to keep
+        for (table,) in db.execute(TABLES).fetchall():
+            db.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        db.execute("SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences "
+                   "WHERE last_value IS NOT NULL")
+        return True
+
+    def _in(self, name: str, do: Callable[[psycopg.Connection], Any]) -> Any:
+        with psycopg.connect(host=str(self._cluster.socket_dir), user="postgres", dbname=name, autocommit=True) as db:
+            return do(db)
+
+
 @contextmanager
 def cluster(**options: str) -> Iterator[Cluster]:
     """A private cluster in a temporary folder, stopped and removed at the end; ``options`` go before ``OPTIONS``.
@@ -69,7 +134,8 @@ def cluster(**options: str) -> Iterator[Cluster]:
     programs, options = find_programs(), OPTIONS | options
     # Not pytest's folder: the path of a socket must be short, and the other user must be able to reach it.
     home = Path(tempfile.mkdtemp(prefix="gw-pg-", dir="/tmp" if os.path.isdir("/tmp") else None))
-    identity = _server_identity(home)
+    identity = identity_for(home, "postgres", PostgresMissing(
+        "PostgreSQL does not run as root, and there is no user postgres or nobody to run it as."))
     data = home / "data"
     try:
         subprocess.run(
@@ -105,20 +171,6 @@ def find_programs() -> Path:
             return folder
     raise PostgresMissing("The tests need the PostgreSQL server programs (initdb, postgres), which are not here: "
                           "`make test` as root installs them; else `apt-get install postgresql` or the like.")
-
-
-def _server_identity(home: Path) -> dict[str, object]:
-    if os.getuid() != 0:
-        return {}
-    for name in ("postgres", "nobody"):
-        try:
-            user = pwd.getpwnam(name)
-        except KeyError:
-            continue
-        os.chown(home, user.pw_uid, user.pw_gid)
-        os.chmod(home, 0o755)
-        return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-    raise PostgresMissing("PostgreSQL does not run as root, and there is no user postgres or nobody to run it as.")
 
 
 def _wait_for(server: subprocess.Popen[bytes], found: Cluster) -> Cluster:

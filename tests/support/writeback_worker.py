@@ -1,10 +1,11 @@
 """A worker to kill: writes the first row into the foreign system, says so, and hangs before it can note that.
 
-``python -m tests.support.writeback_worker DATABASE_URL INTEGRATION_ID``
+``python -m tests.support.writeback_worker DATABASE_URL INTEGRATION_ID DATA_DIR``
 """
 
 import sys
 import time
+from pathlib import Path
 
 from gateway.bridges import registry
 from gateway.bridges.sql.bridge import SqlBridge
@@ -26,12 +27,13 @@ class HangingBridge(SqlBridge):
         time.sleep(600)
 
 
-def main(url, integration_id):
+def main(url, integration_id, data_dir):
     registry.FACTORIES["sql"] = HangingBridge.from_config
-    from_env = Settings(data_dir=None, database_url=url, broker_url="", public_url="", smtp_url="", secret_key=SECRET)
+    from_env = Settings(data_dir=data_dir, database_url=url, broker_url="", public_url="", smtp_url="",
+                        secret_key=SECRET)
     gateway = Gateway(from_env, create_engine(url), Keys.from_secret(SECRET), SettableClock())
     run_writebacks(gateway, 1, integration_id)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 
@@ -13,7 +14,6 @@ from gateway.db.engine import begin
 from gateway.domain.job import Job, QueueCount
 from gateway.errors import GatewayError, SettingsError
 from gateway.services.jobs import MAX_LOSSES, JobStore
-from gateway.worker import broker as broker_module
 from gateway.worker.broker import SqlBroker, StopSignal, is_stopping, make_broker
 from tests.support.waiting import wait_for
 
@@ -294,12 +294,19 @@ def test_a_worker_that_starts_again_is_not_stopping():
 
 
 def test_the_setting_chooses_the_engine(monkeypatch):
-    """`GATEWAY_BROKER_URL` (operator.md): empty is embedded, amqp is RabbitMQ, else a clear refusal."""
+    """`GATEWAY_BROKER_URL` (operator.md): empty is embedded, amqp is RabbitMQ, redis is Redis, else a clear refusal."""
     store = JobStore(None)
     assert isinstance(make_broker("", store), SqlBroker)
-    assert type(make_broker("amqp://127.0.0.1:1/", store)).__name__ == "RabbitmqBroker"
+    for url, engine in (("amqp://127.0.0.1:1/", "RabbitmqEngine"), ("redis://127.0.0.1:1/0", "RedisEngine"),
+                        ("rediss://127.0.0.1:1/0", "RedisEngine")):
+        made = make_broker(url, store)
+        assert type(made).__name__ == engine
+        made.close()
     with pytest.raises(SettingsError, match="amqp"):
-        make_broker("redis://127.0.0.1/", store)
-    monkeypatch.setattr(broker_module, "RabbitmqBroker", None)
-    with pytest.raises(SettingsError, match="gateway\\[rabbitmq\\]"):
-        make_broker("amqp://127.0.0.1/", store)
+        make_broker("kafka://127.0.0.1/", store)
+    for extra, library, module, url in (("rabbitmq", "pika", "rabbitmq", "amqps://127.0.0.1/"),
+                                        ("redis", "redis", "redisbroker", "redis://127.0.0.1/")):
+        monkeypatch.delitem(sys.modules, f"gateway.worker.{module}")
+        monkeypatch.setitem(sys.modules, library, None)  # as if it were not installed
+        with pytest.raises(SettingsError, match=f"gateway\\[{extra}\\]"):
+            make_broker(url, store)

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
+import subprocess
+import sys
 import threading
 
 import dramatiq
 import pytest
+import sqlalchemy as sa
 
+from gateway.db.models.jobs import job_message
 from gateway.domain.job import QueueCount
 from gateway.services.jobs import JobStore
 from gateway.worker.broker import SqlBroker
@@ -57,6 +62,47 @@ def test_hosts_that_tick_at_the_same_moment_elect_one(store, clock):
             thread.join()
         assert rung == ["sweep"]
         clock.advance(seconds=60)
+
+
+TICKER = """
+import sys, time
+import dramatiq
+from gateway.db.engine import create_engine
+from gateway.services.jobs import JobStore
+from gateway.worker.broker import SqlBroker
+from gateway.worker.schedule import Periodic, Scheduler
+engine = create_engine(sys.argv[1])
+broker = SqlBroker(JobStore(engine))
+dramatiq.actor(lambda: None, broker=broker, actor_name="sweep")
+scheduler = Scheduler(broker, broker.store, [Periodic("sweep", 0.5)], poll_s=0.02)
+print("ready", flush=True)
+sys.stdin.readline()
+scheduler.start()
+sys.stdin.readline()
+scheduler.stop()
+broker.close()
+engine.dispose()
+"""
+
+
+def test_four_processes_ring_exactly_once_an_interval(engine, database_url):
+    """SEND-6: the row that is moved by compare-and-swap is the only thing that they share."""
+    hosts = [subprocess.Popen([sys.executable, "-c", TICKER, database_url], stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    for process in hosts:
+        assert process.stdout.readline() == "ready\n"
+    for process in hosts:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    wait_for(lambda: JobStore(engine).counts().get("default", QueueCount()).waiting >= 5, "five rings", 60)
+    for process in hosts:
+        process.communicate("stop\n", timeout=60)
+        assert process.returncode == 0
+    with engine.connect() as connection:
+        rung = connection.scalars(sa.select(job_message.c.run_at).order_by(job_message.c.run_at)).all()
+    gaps = [(later - earlier).total_seconds() for earlier, later in itertools.pairwise(rung)]
+    assert len(gaps) >= 4
+    assert min(gaps) > 0.4, gaps
 
 
 def test_a_long_silence_is_rung_once_not_once_a_missed_interval(store, clock):

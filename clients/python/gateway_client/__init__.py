@@ -16,8 +16,11 @@ from gateway_client.errors import (
 )
 from gateway_client.models import (
     CLEAR,
+    Acknowledgement,
+    Audience,
     BatchResult,
     Blocker,
+    Decided,
     DecisionMade,
     Delivery,
     Description,
@@ -33,6 +36,7 @@ from gateway_client.models import (
     Job,
     Mailing,
     MailingDraft,
+    MailingFile,
     Preview,
     Record,
     RecordResult,
@@ -40,12 +44,16 @@ from gateway_client.models import (
     Subscriber,
     TestResult,
     Warned,
+    Writeback,
 )
 
 __all__ = [
     "CLEAR",
+    "Acknowledgement",
+    "Audience",
     "BatchResult",
     "Blocker",
+    "Decided",
     "DecisionMade",
     "Delivery",
     "Description",
@@ -64,6 +72,7 @@ __all__ = [
     "Job",
     "Mailing",
     "MailingDraft",
+    "MailingFile",
     "NotAllowed",
     "NotAuthenticated",
     "NotFound",
@@ -75,4 +84,5 @@ __all__ = [
     "Subscriber",
     "TestResult",
     "Warned",
+    "Writeback",
 ]

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 import csv
+import dataclasses
+import datetime as dt
 import getpass
+import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,7 +15,7 @@ from pathlib import Path
 
 from gateway_client.client import Gateway
 from gateway_client.errors import GatewayFault
-from gateway_client.models import BatchResult, MailingDraft, Record
+from gateway_client.models import Acknowledgement, BatchResult, Instance, MailingDraft, Record
 
 EMAIL_COLUMNS = {"email", "emailaddress"}
 REMOTE_ID_COLUMNS = {"remoteid", "id", "contactid", "memberid", "imisid"}
@@ -101,15 +104,56 @@ def _create(gateway: Gateway, args: argparse.Namespace) -> int:
 
 
 def _test(gateway: Gateway, args: argparse.Namespace) -> int:
-    results = gateway.send_test(args.mailing, args.to)
+    results = gateway.send_test(args.mailing, args.to, email=args.as_email, remote_id=args.as_remote_id)
     for result in results:
         print(f"{result.address}: {result.status}" + (f" ({result.message})" if result.message else ""))
     return 0 if all(result.status == "accepted" for result in results) else 1
 
 
 def _send(gateway: Gateway, args: argparse.Namespace) -> int:
-    print(gateway.send_mailing(args.mailing, again=args.again).instance_id)
+    print(gateway.publish_mailing(
+        args.mailing, send_at=args.at, time_zone=args.time_zone, not_after=args.not_after, again=args.again,
+        audience=args.audience, spread_over=args.spread and dt.timedelta(minutes=args.spread)).instance_id)
     return 0
+
+
+def _writebacks(gateway: Gateway, args: argparse.Namespace) -> int:
+    for each in gateway.find_writebacks(integration=args.integration, state=args.state):
+        facts = {name: value for name, value in dataclasses.asdict(each).items() if value is not None}
+        print(json.dumps(facts | {"occurred_at": each.occurred_at.isoformat()}, ensure_ascii=False))
+    return 0
+
+
+def _ack(gateway: Gateway, args: argparse.Namespace) -> int:
+    result = gateway.ack_writebacks([Acknowledgement(each, args.failed is None, args.failed)
+                                     for each in args.writeback], integration=args.integration)
+    print(f"{result.updated} acknowledged, {result.unchanged} were before")
+    for failure in result.failures:
+        print(f"writeback {args.writeback[failure.index]}: {failure.code}: {failure.message}", file=sys.stderr)
+    return 1 if result.failed else 0
+
+
+def _step(gateway: Gateway, args: argparse.Namespace) -> int:
+    step = {"pause": gateway.pause_mailing, "resume": gateway.resume_mailing, "cancel": gateway.cancel_mailing}
+    _show_instance(step[args.step](args.instance))
+    return 0
+
+
+def _doubts(gateway: Gateway, args: argparse.Namespace) -> int:
+    if args.decision is None:
+        for each in gateway.find_deliveries(args.instance, states=["in_doubt"]):
+            print(each.delivery_id, each.address)
+        return 0
+    decided = gateway.decide_in_doubt(args.instance, args.decision, args.delivery)
+    print(f"{decided.number} decided")
+    _show_instance(decided.instance)
+    return 0
+
+
+def _show_instance(instance: Instance) -> None:
+    print(instance.state + (f" ({instance.reason})" if instance.reason else ""))
+    for state, count in instance.counts.items():
+        print(f"{state:>22} {count}")
 
 
 def _report(gateway: Gateway, args: argparse.Namespace) -> int:
@@ -155,12 +199,44 @@ def _parser() -> argparse.ArgumentParser:
     made = commands.add_parser("test", help="send test copies")
     made.add_argument("mailing")
     made.add_argument("--to", action="append", required=True, metavar="ADDRESS")
+    whose = made.add_mutually_exclusive_group()
+    whose.add_argument("--as-email", metavar="ADDRESS", help="with the values of this person")
+    whose.add_argument("--as-remote-id", metavar="ID", help="with the values of this person")
     made.set_defaults(run=_test)
 
-    made = commands.add_parser("send", help="send a mailing now; prints the instance's id")
+    made = commands.add_parser("send", help="send a mailing now or later; prints the instance's id")
     made.add_argument("mailing")
     made.add_argument("--again", action="store_true", help="although it was sent before")
+    made.add_argument("--audience", choices=("never_received", "not_opened", "failed"), help="with --again: to these")
+    made.add_argument("--at", type=dt.datetime.fromisoformat, metavar="TIME",
+                      help="such as 2026-05-01T09:00, on the wall in --time-zone or the brand's, or with an offset")
+    made.add_argument("--time-zone", metavar="NAME", help="such as Europe/Berlin")
+    made.add_argument("--not-after", type=dt.datetime.fromisoformat, metavar="TIME", help="with an offset")
+    made.add_argument("--spread", type=float, metavar="MINUTES", help="distribute it over so long")
     made.set_defaults(run=_send)
+
+    for name, text in (("pause", "stop an instance until it is resumed"), ("resume", "let a paused instance go on"),
+                       ("cancel", "stop an instance for good")):
+        made = commands.add_parser(name, help=text + "; prints state and counts")
+        made.add_argument("instance")
+        made.set_defaults(run=_step, step=name)
+
+    made = commands.add_parser("doubts", help="messages of which nobody knows whether they arrived: list or decide")
+    made.add_argument("instance")
+    made.add_argument("--decision", choices=("resend", "count_as_sent"), help="resend: they may arrive twice")
+    made.add_argument("--delivery", action="append", metavar="ID", help="only this one; repeatable; default all")
+    made.set_defaults(run=_doubts)
+
+    made = commands.add_parser("writebacks", help="what your system should know: one JSON object a line")
+    made.add_argument("--integration", metavar="NAME", help="default: the user's")
+    made.add_argument("--state", metavar="WORD", help="such as failed; default: what is to be written now")
+    made.set_defaults(run=_writebacks)
+
+    made = commands.add_parser("ack", help="say what became of writebacks in your system")
+    made.add_argument("writeback", nargs="+", metavar="ID")
+    made.add_argument("--integration", metavar="NAME", help="default: the user's")
+    made.add_argument("--failed", metavar="MESSAGE", help="your system refused them, for this reason; default: done")
+    made.set_defaults(run=_ack)
 
     made = commands.add_parser("report", help="print the figures")
     which = made.add_mutually_exclusive_group(required=True)

@@ -13,25 +13,22 @@ from gateway_client import convert
 from gateway_client.connection import MAX_RECORDS, NAMESPACE, chunks, identifier
 from gateway_client.errors import translated
 from gateway_client.jobs import Jobs
+from gateway_client.mailings import Mailings
 from gateway_client.models import (
     BatchResult,
     Event,
-    Instance,
     Interest,
-    Mailing,
-    MailingDraft,
-    Preview,
     Record,
     Report,
     Subscriber,
-    TestResult,
 )
 from gateway_client.people import People
+from gateway_client.writebacks import Writebacks
 
 _RECORD = etree.QName(NAMESPACE, "record")
 
 
-class Gateway(Jobs, People):
+class Gateway(Jobs, Mailings, People, Writebacks):
     """A connection to one gateway as one user of one brand; keep it and use it for many calls.
 
     Not for several threads at once: make one per thread. Every method raises a
@@ -116,49 +113,6 @@ class Gateway(Jobs, People):
     def find_interests(self, *, name: str | None = None) -> Iterator[Interest]:
         """All interests, or the one of this name."""
         return map(convert.interest, self._pages("FindInterests", name=name))
-
-    # mailings
-
-    def create_mailing(self, draft: MailingDraft, *, key: str | None = None) -> Mailing:
-        """A new draft; ``warnings`` name merge tags that no field fills. With ``key`` it is made once."""
-        return convert.mailing(self._call(
-            "CreateMailing", clientRequestId=key, name=draft.name, subject=draft.subject, fromName=draft.from_name,
-            fromAddress=draft.from_address, replyTo=draft.reply_to, html=draft.html, text=draft.text,
-            interest=list(draft.interests) or None, excludeInterest=list(draft.exclude_interests) or None))
-
-    def get_mailing(self, mailing_id: str) -> Mailing:
-        """A mailing with its instances, newest first."""
-        return convert.mailing(self._call("GetMailing", mailingId=mailing_id))
-
-    def find_mailings(self, *, state: str | None = None, name: str | None = None) -> Iterator[Mailing]:
-        """All mailings that match."""
-        return map(convert.mailing, self._pages("FindMailings", state=state, name=name))
-
-    def preview_mailing(self, mailing_id: str, *, email: str | None = None, remote_id: str | None = None) -> Preview:
-        """The message as one person would get it (or with defaults), and how many would get it now."""
-        who = identifier(email, remote_id, None) if email or remote_id else None
-        return convert.preview(self._call("PreviewMailing", mailingId=mailing_id, identifier=who))
-
-    def send_test(self, mailing_id: str, addresses: Sequence[str]) -> tuple[TestResult, ...]:
-        """Sends a test copy to each of 1 to 20 addresses; no instance and no figures come of it."""
-        answer = self._call("SendTestMailing", mailingId=mailing_id, address=list(addresses))
-        return tuple(TestResult(copy.address, copy.status, copy.message) for copy in answer.copy or ())
-
-    def send_mailing(self, mailing_id: str, *, again: bool = False, key: str | None = None) -> Instance:
-        """Sends now. A mailing that was sent before is sent again only with ``again``."""
-        return convert.instance(self._call("SendMailing", mailingId=mailing_id, again=again or None,
-                                           clientRequestId=key))
-
-    def schedule_mailing(self, mailing_id: str, send_at: dt.datetime, *, again: bool = False) -> Instance:
-        """Sends at an instant, which must have a time zone."""
-        if send_at.tzinfo is None:
-            raise ValueError("send_at needs a time zone")
-        return convert.instance(self._call("ScheduleMailing", mailingId=mailing_id, sendAt=send_at,
-                                           again=again or None))
-
-    def cancel_mailing(self, instance_id: str) -> Instance:
-        """Stops an instance; what is out is out."""
-        return convert.instance(self._call("CancelMailing", instanceId=instance_id))
 
     # reporting
 

@@ -8,6 +8,7 @@ from typing import Any
 from lxml import etree
 
 from gateway_client.models import (
+    Audience,
     BatchResult,
     Blocker,
     Clear,
@@ -31,6 +32,7 @@ from gateway_client.models import (
     Report,
     Subscriber,
     Warned,
+    Writeback,
 )
 
 _T = "{urn:gateway:v1}"
@@ -105,7 +107,9 @@ def interest(item: Any) -> Interest:
 
 def instance(item: Any) -> Instance:
     """A mailing instance."""
-    return Instance(item.instanceId, item.state, item.sendAt, warned(item.warning))
+    return Instance(item.instanceId, item.state, item.sendAt, warned(item.warning), item.mailingId, item.reason,
+                    item.notAfter, item.finishedAt, {each.state: each.count for each in item.stateCount or ()},
+                    {each.name: each.value for each in item.extra or ()})
 
 
 def mailing(item: Any) -> Mailing:
@@ -117,6 +121,11 @@ def mailing(item: Any) -> Mailing:
 def preview(item: Any) -> Preview:
     """A preview."""
     return Preview(item.subject, item.html, item.text, item.recipients, _reasons(item.leftOut))
+
+
+def audience(item: Any) -> Audience:
+    """Whom a mailing would reach."""
+    return Audience(item.recipients, _reasons(item.leftOut))
 
 
 def report(item: Any) -> Report:
@@ -175,6 +184,12 @@ def happening(item: Any) -> Happening:
 def explanation(answer: Any) -> Explanation:
     """An explanation, in short."""
     return Explanation(answer.sentence, tuple(_explained(each) for each in answer.person or ()), answer)
+
+
+def writeback(item: Any) -> Writeback:
+    """A writeback."""
+    return Writeback(item.writebackId, item.kind, item.state, item.remoteId or "", item.email, item.occurredAt,
+                     item.origin, item.reason, item.code, item.interest, item.tries, item.message)
 
 
 def _explained(item: Any) -> ExplainedPerson:

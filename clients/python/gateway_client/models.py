@@ -134,12 +134,45 @@ class Mailing:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """One publication of a mailing."""
+    """One publication of a mailing. ``counts``: deliveries by state; ``facts``: what came later than this library, by
+    name."""
 
     instance_id: str
     state: str
     send_at: dt.datetime | None = None
     warnings: tuple[Warned, ...] = ()
+    mailing_id: str | None = None
+    reason: str | None = None
+    not_after: dt.datetime | None = None
+    finished_at: dt.datetime | None = None
+    counts: Mapping[str, int] = field(default_factory=dict)
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MailingFile:
+    """A file that a mailing carries: an attachment, or an image that the HTML shows by its ``content_id``."""
+
+    name: str
+    data: bytes
+    content_type: str | None = None
+    content_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Whom a mailing would reach now, and how many would be left out for which reason."""
+
+    recipients: int
+    left_out: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """How many messages in doubt were decided, and the instance as it is now."""
+
+    number: int
+    instance: Instance
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +346,37 @@ class Blocker:
     fact: str
     sentence: str
     undo: str
+
+
+@dataclass(frozen=True, slots=True)
+class Writeback:
+    """A fact that your system should know: set its value, the same may come again. ``remote_id`` is your ID.
+
+    ``kind``: unsubscribe, resubscribe, bad_email, corrected_address, interest_left, interest_joined; others may come.
+    ``tries``: how often your system refused it, last with ``message``.
+    """
+
+    writeback_id: str
+    kind: str
+    state: str
+    remote_id: str
+    email: str | None
+    occurred_at: dt.datetime
+    origin: str | None
+    reason: str | None
+    code: str | None
+    interest: str | None
+    tries: int
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What became of a writeback in your system; with ``done`` false ``message`` says why, for a person."""
+
+    writeback_id: str
+    done: bool = True
+    message: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

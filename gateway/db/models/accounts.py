@@ -11,6 +11,8 @@ brand = Table(
     Column("allow_ip", Json, nullable=False),  # list of CIDR strings; empty: everywhere
     Column("settings", Json, nullable=False),  # choices of this brand, by name
     Column("created_at", Instant, nullable=False),
+    Column("external_id", Integer),  # the number by which AAPI callers know this account, if it is not ours
+    Index("uq_brand_external_id", "external_id", unique=True),
     sqlite_autoincrement=True,
 )
 
@@ -26,6 +28,10 @@ integration = Table(
     Column("probe_at", Instant),  # when a down integration is tried again
     Column("failures", Integer, nullable=False, server_default="0"),  # probes in a row that met an outage
     Column("cursor", Text),  # the bridge's change cursor (ID-68)
+    Column("pulls", String(255)),  # kinds of writebacks that it fetches itself, with blanks between; null: none (ID-63)
+    Column("choices", Json, nullable=False, server_default="{}"),  # how it is synced, by name
+    Column("next_sync_at", Instant, index=True),  # by its schedule (ID-66)
+    Column("webhook", Text),  # address and secrets of its signed webhook, encrypted (ID-63)
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("brand_id", "name"),
     sqlite_autoincrement=True,

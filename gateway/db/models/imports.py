@@ -82,6 +82,23 @@ decision = Table(
     sqlite_autoincrement=True,
 )
 
+failed_envelope = Table(
+    "failed_envelope", metadata,  # for ``/diagnose``: the newest few of a brand that asked for it, scrubbed
+    id_column(),
+    brand_ref(),
+    Column("recorded_at", Instant, nullable=False),
+    Column("door", String(10), nullable=False),  # soap, aapi
+    Column("operation", String(255)),
+    Column("code", String(60), nullable=False),
+    Column("message", Text, nullable=False),
+    Column("line", Integer),  # of the envelope, 1-based
+    Column("request_id", String(64)),
+    Column("envelope", Text, nullable=False),  # as it came, credentials replaced, bounded
+    Column("understood", Json, nullable=False),  # what was read of it, in the order in which it was read
+    Index("ix_failed_envelope_brand", "brand_id", "id"),
+    sqlite_autoincrement=True,
+)
+
 refusal = Table(
     "refusal", metadata,  # a request that was refused as a whole; kept 30 days, without its body (PUSH-14)
     id_column(),
@@ -90,7 +107,7 @@ refusal = Table(
     Column("actor", String(255), nullable=False),
     Column("door", String(10), nullable=False),
     Column("operation", String(255), nullable=False),  # "POST /push/v1/subscribers"
-    Column("code", String(40), nullable=False),
+    Column("code", String(60), nullable=False),
     Column("field", String(255)),
     Column("message", Text, nullable=False),
     Column("request_id", String(64)),

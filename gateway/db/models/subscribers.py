@@ -4,7 +4,18 @@ Status is three independent facts (identity.md section 7): an opt-out sits on th
 record, a bounce on the address, a do-not-email flag on the remote key.
 """
 
-from sqlalchemy import Boolean, Column, Index, Integer, PrimaryKeyConstraint, String, Table, UniqueConstraint, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
 
 from gateway.db.models.base import BigId, Instant, Json, JsonText, brand_ref, id_column, metadata, ref, unchecked
 
@@ -74,9 +85,26 @@ field = Table(
     Column("folded", String(100), nullable=False),  # lower case without blanks, "-", "_": how columns find it
     Column("kind", String(20), nullable=False, server_default="text"),  # text, date, boolean, html, json
     Column("max_length", Integer, nullable=False, server_default="4000"),
+    Column("default_value", Text),  # what rendering shows where a person has no value
+    Column("category", String(255)),  # set: a demographic of this category
+    Column("cache_hours", Integer),  # set: values fetched from an AMS are kept for so long (ID-77)
+    Column("required", Boolean, nullable=False, server_default=text("false")),  # who has no value is left out (ID-77)
+    Column("on_form", String(10)),  # shown, editable: on the preference form
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("brand_id", "folded"),
     sqlite_autoincrement=True,
+)
+
+cached_value = Table(
+    "cached_value", metadata,  # what an AMS said of a person, of fields that allow it (ID-77)
+    brand_ref(),
+    ref("integration_id", "integration"),
+    Column("remote_id", String(255), nullable=False),
+    ref("field_id", "field"),
+    Column("value", Text, nullable=False),
+    Column("fetched_at", Instant, nullable=False),
+    PrimaryKeyConstraint("integration_id", "remote_id", "field_id"),
+    Index("ix_cached_value_field_id", "field_id", "fetched_at"),
 )
 
 address_status = Table(
@@ -103,6 +131,7 @@ interest = Table(
     Column("public", Boolean, nullable=False, server_default=text("false")),
     ref("integration_id", "integration", nullable=True),  # set when an integration owns it
     Column("external_id", String(255)),  # that integration's GroupId or ListId (PUSH-23, PUSH-24)
+    Column("dynamic", Boolean, nullable=False, server_default=text("false")),  # its AMS says who is in it
     Column("created_at", Instant, nullable=False),
     UniqueConstraint("brand_id", "name"),
     Index("uq_interest_external", "integration_id", "external_id", unique=True,

@@ -45,11 +45,25 @@ class KeyRow:
     integration_name: str
 
 
+@dataclass(frozen=True, slots=True)
+class BrandRow:
+    """A brand as callers of the document API know it: ``number`` is what they call it by."""
+
+    brand_id: int
+    number: int
+    name: str
+    allow_ip: tuple[str, ...]
+    settings: dict[str, object]
+
+
 def add_brand(connection: Connection, brand_id: int | None, name: str, allow_ip: Sequence[str],
               now: dt.datetime) -> int:
-    """Stores a brand and answers its id; with ``brand_id`` None the next free one."""
+    """Stores a brand and answers its id; with ``brand_id`` None the next free one, by which no other brand is known."""
     if brand_id is None:
         brand_id = (connection.execute(sa.select(sa.func.max(brand.c.id))).scalar() or 0) + 1
+        known = set(connection.scalars(sa.select(brand.c.external_id).where(brand.c.external_id >= brand_id)))
+        while brand_id in known:
+            brand_id += 1
     connection.execute(sa.insert(brand).values(id=brand_id, name=name, allow_ip=list(allow_ip), settings={},
                                                created_at=now))
     return brand_id
@@ -58,6 +72,27 @@ def add_brand(connection: Connection, brand_id: int | None, name: str, allow_ip:
 def brand_name(connection: Connection, brand_id: int) -> str | None:
     """The brand's name, or None when there is no such brand."""
     return connection.execute(sa.select(brand.c.name).where(brand.c.id == brand_id)).scalar()
+
+
+def brand_by_number(connection: Connection, number: int) -> BrandRow | None:
+    """The brand that callers of the document API call by this number: its own one, else our id."""
+    row = connection.execute(
+        sa.select(brand).where(sa.or_(brand.c.external_id == number,
+                                      sa.and_(brand.c.external_id.is_(None), brand.c.id == number)))
+        .order_by(brand.c.external_id.is_(None)).limit(1)).one_or_none()
+    if row is None:
+        return None
+    return BrandRow(row.id, number, row.name, tuple(row.allow_ip), row.settings or {})
+
+
+def external_id(connection: Connection, brand_id: int) -> int | None:
+    """The number of its own by which callers of the document API know this brand."""
+    return connection.execute(sa.select(brand.c.external_id).where(brand.c.id == brand_id)).scalar()
+
+
+def set_external_id(connection: Connection, brand_id: int, number: int | None) -> None:
+    """Gives this brand a number of its own, or takes it away."""
+    connection.execute(sa.update(brand).where(brand.c.id == brand_id).values(external_id=number))
 
 
 def brand_settings(connection: Connection, brand_id: int) -> dict[str, object]:

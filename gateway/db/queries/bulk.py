@@ -33,6 +33,20 @@ def among(connection: Connection, column: sa.ColumnElement[Any], values: Sequenc
     return column.in_(_listed(values))
 
 
+def among_those(column: sa.ColumnElement[Any], name: str, postgres: bool) -> sa.ColumnElement[bool]:
+    """The condition that the column is one of the values of the parameter ``name``, which :func:`those` makes: for a
+    statement that is made once and run often."""
+    if postgres:
+        return column == sa.any_(sa.bindparam(name, type_=ARRAY(column.type)))
+    each = sa.func.json_each(sa.bindparam(name, type_=sa.String())).table_valued("value")
+    return column.in_(sa.select(each.c.value))
+
+
+def those(values: Sequence[Any], postgres: bool) -> Any:
+    """Values as a parameter of :func:`among_those`."""
+    return list(values) if postgres else json.dumps(list(values))
+
+
 def not_among(connection: Connection, column: sa.ColumnElement[Any], values: Sequence[Any]) -> sa.ColumnElement[bool]:
     """The condition that the column, which is never null, is none of the values."""
     if is_postgresql(connection):
@@ -40,7 +54,7 @@ def not_among(connection: Connection, column: sa.ColumnElement[Any], values: Seq
     return column.not_in(_listed(values))
 
 
-def in_brand(column: sa.ColumnElement[int], brand_id: int) -> sa.ColumnElement[bool]:
+def in_brand(column: sa.ColumnElement[int], brand_id: int | sa.BindParameter[int]) -> sa.ColumnElement[bool]:
     """The condition that rows found by their ids are the brand's, which nobody should look for them by.
 
     SQLite does not know how many rows a brand has, and else reads all of them for the sake of one person's.

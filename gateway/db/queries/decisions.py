@@ -17,16 +17,22 @@ from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import CREATED, FAILED, SKIPPED, SUPPRESSED, UNCHANGED, Outcome
 
+SYNC = "sync"
+"""The door of what a sync decides."""
+
 _COLUMNS = ("brand_id", "upload_id", "row_number", "line", "recorded_at", "actor", "door", "subscriber_id",
             "remote_id", "email", "rule", "status", "code", "field", "message", "changes", "warnings")
 
 
 def record(connection: Connection, brand_id: int, *, upload_id: int | None, actor: str, door: str, now: dt.datetime,
            outcomes: Iterable[Outcome]) -> None:
-    """Appends a row for every outcome that changed, failed or warned; an unchanged one is only counted."""
+    """Appends a row for every outcome that changed, failed or warned; an unchanged one is only counted.
+
+    So is, in a sync, one that warns: it would say of the same people every night what it said the night before.
+    """
     rows = []
     for o in outcomes:
-        if o.status == UNCHANGED and not o.warnings:
+        if o.status == UNCHANGED and (door == SYNC or not o.warnings):
             continue
         problem = o.problem
         rows.append((
@@ -81,6 +87,21 @@ def of_rule(connection: Connection, brand_id: int, subscriber_id: int, rule: str
     """The newest ``limit`` decisions that the rule took about the record, newest first."""
     which = sa.and_(decision.c.subscriber_id == subscriber_id, decision.c.rule == rule)
     return _read(connection, brand_id, which, limit)
+
+
+def link_heirs(connection: Connection, brand_id: int, subscriber_id: int, since: dt.datetime) -> list[int]:
+    """The records to which links of this one moved since then, and on from there, each once (ID-25)."""
+    found, waiting = [subscriber_id], [subscriber_id]
+    while waiting:
+        t, one = decision.c, waiting.pop()
+        for changes in connection.scalars(sa.select(t.changes).where(
+                t.brand_id == brand_id, t.subscriber_id == one, t.rule == "ID-25", t.recorded_at >= since,
+                t.changes.is_not(None)).order_by(t.id)):
+            new_id = int(json.loads(changes)["subscriber"][1])
+            if new_id not in found:
+                found.append(new_id)
+                waiting.append(new_id)
+    return found[1:]
 
 
 def newest_id(connection: Connection) -> int:

@@ -1,6 +1,6 @@
 """Which recipients wait, who has them in hand, and what became of each? (SEND-10, SEND-12)
 
-Every step is guarded by the state it may start from, the lane that has the row in hand and the attempt, so a worker
+Every step is guarded by the state it may start from, the sender that has the row in hand and the attempt, so a sender
 that was given up for dead changes nothing that others decided meanwhile.
 """
 
@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import delivery, instance, link
+from gateway.db.queries.bulk import among, among_those, those
 from gateway.domain import delivery as rules
 from gateway.domain import mailing as states
-from gateway.domain.delivery import Claimed, Settled
-
-HOLD_LOOKS_AT = 2000
-"""Rows held back after an outage are the first in the queue: as many as all lanes of a run can have claimed."""
+from gateway.domain.delivery import Claimed
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,138 +40,112 @@ class StoredDelivery:
 
 
 def claim(connection: Connection, brand_id: int, instance_id: int, owner: str, now: dt.datetime,
-          lease_until: dt.datetime, limit: int) -> list[Claimed]:
-    """Takes up to ``limit`` recipients of a sending instance in hand: due retries first, then in order of id."""
-    t = delivery.c
+          lease_until: dt.datetime, limit: int, skip: Collection[str] = ()) -> list[Claimed]:
+    """Takes up to ``limit`` recipients of a sending instance in hand: due retries first, then in order of id.
+
+    The row's attempt counts up with the claim (SEND-19). Recipients of the domain groups ``skip`` are passed over
+    (SEND-35).
+    """
     taken: list[sa.Row] = []
-    for state, when in ((rules.DEFERRED, t.next_at <= now),
-                        (rules.QUEUED, sa.or_(t.next_at.is_(None), t.next_at <= now))):
+    for state in (rules.DEFERRED, rules.QUEUED):
         if len(taken) < limit:
-            ready = (sa.select(t.id).where(t.instance_id == instance_id, t.state == state, when)
-                     .order_by(t.id).limit(limit - len(taken)))
-            if is_postgresql(connection):  # as a CTE it runs once; as a plain subquery it may run, and lock, again
-                ready = sa.select(ready.with_for_update(skip_locked=True).cte("ready").c.id)
-            taken += connection.execute(
-                sa.update(delivery)
-                .where(t.id.in_(ready), t.brand_id == brand_id, t.state == state, _sending(brand_id, instance_id))
-                .values(state=rules.CLAIMED, lease_owner=owner, lease_until=lease_until, body_started_at=None)
-                .returning(t.id, t.subscriber_id, t.email, t.remote_id, t.attempt, t.first_tried_at, t.next_at,
-                           t.changed_at, sa.literal(state).label("was"))).all()
-    return [_claimed(row) for row in sorted(taken, key=lambda row: row.id)]
-
-
-def in_hand(connection: Connection, instance_id: int, now: dt.datetime) -> bool:
-    """Whether a living worker has recipients of this instance in hand."""
-    t = delivery.c
-    return connection.scalar(sa.select(sa.exists().where(
-        t.instance_id == instance_id, t.state == rules.CLAIMED, t.lease_until >= now)))
-
-
-def has_abandoned(connection: Connection, brand_id: int, instance_id: int, now: dt.datetime) -> bool:
-    """Whether :func:`recover` would find something."""
-    t = delivery.c
-    return connection.scalar(sa.select(sa.exists().where(
-        t.brand_id == brand_id, t.instance_id == instance_id, t.state == rules.CLAIMED, t.lease_until < now)))
-
-
-def held_until(connection: Connection, instance_id: int, now: dt.datetime) -> dt.datetime | None:
-    """Until when the instance leaves the mail server alone (SEND-32); None: it need not wait."""
-    t = delivery.c
-    first = (sa.select(t.next_at).where(t.instance_id == instance_id, t.state == rules.QUEUED)
-             .order_by(t.id).limit(HOLD_LOOKS_AT).subquery())
-    latest = connection.scalar(sa.select(sa.func.max(first.c.next_at)))
-    return latest if latest is not None and latest > now else None
-
-
-def mark(connection: Connection, claimed: Claimed, owner: str, now: dt.datetime) -> bool:
-    """Notes that this message's body starts now; False if the row is not the lane's any more (cancelled, lease lost).
-
-    A row with this note and no outcome is in doubt when its lane is gone (SEND-12).
-    """
-    values = {"b_id": claimed.delivery_id, "b_owner": owner, "body_started_at": now, "attempt": claimed.attempt + 1,
-              "first_tried_at": claimed.first_tried_at or now}
-    return connection.execute(_MARK, values).rowcount == 1
-
-
-def settle(connection: Connection, settled: Settled, owner: str) -> bool:
-    """Stores an outcome; False if somebody else settled the row meanwhile.
-
-    A temporary failure of an instance that was cancelled meanwhile ends as ``cancelled``.
-    """
-    tried = settled.event != "leave_out"
-    claimed = settled.claimed
-    values: dict[str, object] = {
-        "b_id": claimed.delivery_id, "b_owner": owner, "b_attempt": settled.attempt, "reason": settled.reason,
-        "next_at": settled.next_at, "code": settled.code, "status_text": settled.status_text,
-        "bounce_class": settled.bounce_class, "changed_at": settled.at,
-        "attempt": settled.attempt if tried else claimed.attempt,
-        "first_tried_at": (claimed.first_tried_at or settled.at) if tried else claimed.first_tried_at,
-        "accepted_at": settled.at if settled.event == "accept" else None}
-    return connection.execute(_settle_statement(settled.event), values).rowcount == 1
+            values = {"b_brand": brand_id, "b_instance": instance_id, "b_owner": owner, "b_now": now,
+                      "b_until": lease_until, "b_limit": limit - len(taken)} | ({"b_skip": list(skip)} if skip else {})
+            statement = _claim_statement(state, bool(skip), is_postgresql(connection))
+            taken += connection.execute(statement, values).all()
+    return [_claimed(row) for row in sorted(taken, key=itemgetter(0))]
 
 
 @functools.cache
-def _settle_statement(event: str) -> sa.Update:
-    """The guarded step of one event; made once, for it runs with every message."""
+def _claim_statement(state: str, skips: bool, postgres: bool) -> Any:
+    """Made once, for it runs all the time."""
     t = delivery.c
-    state = rules.STEPS[rules.CLAIMED, event]
-    mine = sa.and_(t.state == rules.CLAIMED, t.lease_owner == sa.bindparam("b_owner"))
-    if rules.IN_DOUBT in rules.states_before(event):
-        mine = sa.or_(mine, sa.and_(t.state == rules.IN_DOUBT, t.attempt == sa.bindparam("b_attempt")))
-    values = {name: sa.bindparam(name) for name in (
-        "reason", "next_at", "code", "status_text", "bounce_class", "changed_at", "attempt", "first_tried_at",
-        "accepted_at")}
-    values |= {"state": sa.literal(state), "lease_owner": sa.null(), "lease_until": sa.null()}
+    ready = sa.select(t.id).where(t.instance_id == sa.bindparam("b_instance"), t.state == state)
     if state == rules.DEFERRED:
-        values["body_started_at"] = sa.null()
-        values["state"] = sa.case((_sending(None, t.instance_id), rules.DEFERRED), else_=rules.CANCELLED)
-    return sa.update(delivery).where(t.id == sa.bindparam("b_id"), mine).values(values)
+        ready = ready.where(t.next_at <= sa.bindparam("b_now", type_=t.next_at.type)).order_by(t.next_at)
+    else:
+        ready = ready.order_by(t.id)
+    if skips:
+        group = sa.func.coalesce(t.domain_group, "")
+        ready = ready.where(group.not_in(sa.bindparam("b_skip", expanding=True)))
+    ready = ready.limit(sa.bindparam("b_limit", type_=sa.Integer))
+    if postgres:  # as a CTE it runs once; as a plain subquery it may run, and lock, again
+        ready = sa.select(ready.with_for_update(skip_locked=True).cte("ready").c.id)
+    brand, number = sa.bindparam("b_brand", type_=t.brand_id.type), sa.bindparam("b_instance", type_=t.id.type)
+    sending = sa.exists().where(instance.c.id == number, instance.c.brand_id == brand,
+                                instance.c.state == states.SENDING)
+    return (sa.update(delivery).where(t.id.in_(ready), t.brand_id == brand, t.state == state, sending)
+            .values(state=rules.CLAIMED, lease_owner=sa.bindparam("b_owner"), attempt=t.attempt + 1,
+                    lease_until=sa.bindparam("b_until", type_=t.lease_until.type), next_at=None)
+            .returning(*_CLAIMED))
 
 
-def release(connection: Connection, instance_id: int, owner: str, now: dt.datetime,
-            next_at: dt.datetime | None) -> int:
-    """Gives back what the lane has in hand and has not started; ``next_at`` holds it back (SEND-32)."""
+def release(connection: Connection, owner: str, delivery_ids: Sequence[int], now: dt.datetime) -> None:
+    """Gives back claimed rows whose body has not started; no attempt is counted (SEND-32, SEND-38)."""
+    if delivery_ids:
+        postgres = is_postgresql(connection)
+        connection.execute(_release_statement(postgres), {"b_owner": owner, "b_ids": those(delivery_ids, postgres),
+                                                          "b_now": now})
+
+
+@functools.cache
+def _release_statement(postgres: bool) -> sa.Update:
     t = delivery.c
-    return connection.execute(
-        sa.update(delivery)
-        .where(t.instance_id == instance_id, t.state == rules.CLAIMED, t.lease_owner == owner,
-               t.body_started_at.is_(None))
-        .values(state=_open_or_cancelled(), lease_owner=None, lease_until=None, next_at=next_at,
-                changed_at=now)).rowcount
+    return _in_hand(postgres).values(
+        state=sa.case((is_cancelled(), rules.CANCELLED), else_=rules.QUEUED), lease_owner=None, lease_until=None,
+        next_at=None, attempt=t.attempt - 1, changed_at=sa.bindparam("b_now", type_=t.changed_at.type))
 
 
-def extend(connection: Connection, instance_id: int, owner: str, lease_until: dt.datetime) -> None:
-    """Lets the lane keep what it has in hand until ``lease_until``."""
+def extend(connection: Connection, owner: str, delivery_ids: Sequence[int], lease_until: dt.datetime) -> set[int]:
+    """Lets a sender keep these rows until ``lease_until``; answers those that are still its own (SEND-22)."""
+    postgres = is_postgresql(connection)
+    return set(connection.scalars(_extend_statement(postgres), {
+        "b_owner": owner, "b_ids": those(delivery_ids, postgres), "b_until": lease_until}))
+
+
+@functools.cache
+def _extend_statement(postgres: bool) -> Any:
     t = delivery.c
-    connection.execute(sa.update(delivery).where(
-        t.instance_id == instance_id, t.state == rules.CLAIMED, t.lease_owner == owner)
-        .values(lease_until=lease_until))
+    return _in_hand(postgres).values(lease_until=sa.bindparam("b_until", type_=t.lease_until.type)).returning(t.id)
 
 
-def recover(connection: Connection, brand_id: int, instance_id: int, now: dt.datetime) -> list[Claimed]:
-    """Takes back what dead lanes had in hand; answers the rows that are now in doubt (SEND-12, SEND-21)."""
+def _in_hand(postgres: bool) -> sa.Update:
+    """A change of those rows ``b_ids`` that ``b_owner`` has in hand."""
     t = delivery.c
-    abandoned = sa.and_(t.brand_id == brand_id, t.instance_id == instance_id, t.state == rules.CLAIMED,
-                        t.lease_until < now)
-    gone = {"lease_owner": None, "lease_until": None, "changed_at": now}
-    doubtful = connection.execute(
-        sa.update(delivery).where(abandoned, t.body_started_at.is_not(None)).values(state=rules.IN_DOUBT, **gone)
-        .returning(t.id, t.subscriber_id, t.email, t.remote_id, t.attempt, t.first_tried_at)).all()
-    connection.execute(sa.update(delivery).where(abandoned, t.body_started_at.is_(None))
-                       .values(state=_open_or_cancelled(), next_at=None, **gone))
-    return [Claimed(row.id, row.subscriber_id, row.email, row.remote_id, row.attempt - 1, row.first_tried_at)
-            for row in doubtful]
+    return sa.update(delivery).where(among_those(t.id, "b_ids", postgres), t.state == rules.CLAIMED,
+                                     t.lease_owner == sa.bindparam("b_owner"))
+
+
+def claimed_by(connection: Connection, owner: str, named: Sequence[int]) -> list[tuple[int, int, Claimed]]:
+    """(brand, instance, row) of everything that a sender has in hand: ``named`` by its journal, or of an unfinished
+    instance."""
+    t, i = delivery.c, instance.c
+    mine = (t.state == rules.CLAIMED, t.lease_owner == owner)
+    unfinished = sa.select(i.id).where(i.state.in_((states.SENDING, states.PAUSED, states.CANCELLED)))
+    found = {row.id: row for condition in (among(connection, t.id, named), t.instance_id.in_(unfinished))
+             for row in connection.execute(sa.select(*_CLAIMED, t.brand_id, t.instance_id).where(condition, *mine))}
+    return [(row.brand_id, row.instance_id, _claimed(row)) for row in found.values()]
+
+
+def lost(connection: Connection, before: dt.datetime, here: Collection[str]) -> list[tuple[str, int, int, Claimed]]:
+    """(owner, brand, instance, row) of what senders have in hand whose lease ended before ``before`` and who are not
+    ``here``: nobody will ever tell what became of it (SEND-22)."""
+    t, i = delivery.c, instance.c
+    unfinished = sa.select(i.id).where(i.state.in_((states.SENDING, states.PAUSED, states.CANCELLED)))
+    rows = connection.execute(
+        sa.select(*_CLAIMED, t.brand_id, t.instance_id, t.lease_owner)
+        .where(t.instance_id.in_(unfinished), t.state == rules.CLAIMED, t.lease_until < before))
+    return [(row.lease_owner or "", row.brand_id, row.instance_id, _claimed(row)) for row in rows
+            if row.lease_owner not in here]
 
 
 def cancel_open(connection: Connection, brand_id: int, instance_id: int, now: dt.datetime) -> int:
-    """Cancels everybody to whom no body has started; a lane that has such a row in hand can not start it any more."""
+    """Cancels everybody who waits (SEND-38); what a sender has in hand, it lets go of and cancels within a second."""
     t = delivery.c
     return connection.execute(
         sa.update(delivery)
-        .where(t.brand_id == brand_id, t.instance_id == instance_id,
-               sa.or_(t.state.in_((rules.QUEUED, rules.DEFERRED)),
-                      sa.and_(t.state == rules.CLAIMED, t.body_started_at.is_(None))))
-        .values(state=rules.CANCELLED, lease_owner=None, lease_until=None, next_at=None, changed_at=now)).rowcount
+        .where(t.brand_id == brand_id, t.instance_id == instance_id, t.state.in_((rules.QUEUED, rules.DEFERRED)))
+        .values(state=rules.CANCELLED, next_at=None, changed_at=now)).rowcount
 
 
 def has_sent(connection: Connection, brand_id: int, instance_id: int) -> bool:
@@ -182,21 +157,38 @@ def has_sent(connection: Connection, brand_id: int, instance_id: int) -> bool:
 
 
 def next_due(connection: Connection, instance_id: int) -> dt.datetime | None:
-    """When the next retry, or the next claim that may be abandoned, is to be looked at; None: nothing waits."""
+    """When the next retry, or the next claim that may be lost, is to be looked at; None: nothing waits."""
     t = delivery.c
-    moments = [connection.scalar(sa.select(sa.func.min(t.next_at)).where(
-        t.instance_id == instance_id, t.state == rules.DEFERRED)),
-        connection.scalar(sa.select(sa.func.min(t.lease_until)).where(
-            t.instance_id == instance_id, t.state == rules.CLAIMED))]
+    retry = connection.scalar(sa.select(sa.func.min(t.next_at)).where(
+        t.instance_id == instance_id, t.state == rules.DEFERRED))
+    lease = connection.scalar(sa.select(sa.func.min(t.lease_until)).where(
+        t.instance_id == instance_id, t.state == rules.CLAIMED))
+    moments = (retry, lease and lease + rules.LOST_AFTER)
     return min((moment for moment in moments if moment is not None), default=None)
 
 
 def ready_count(connection: Connection, instance_id: int, now: dt.datetime, limit: int) -> int:
     """How many recipients could be claimed now, counted up to ``limit``."""
     t = delivery.c
-    ready = sa.select(t.id).where(t.instance_id == instance_id, t.state.in_((rules.QUEUED, rules.DEFERRED)),
-                                  sa.or_(t.next_at.is_(None), t.next_at <= now)).limit(limit).subquery()
+    ready = sa.select(t.id).where(t.instance_id == instance_id, sa.or_(
+        t.state == rules.QUEUED, sa.and_(t.state == rules.DEFERRED, t.next_at <= now))).limit(limit).subquery()
     return connection.scalar(sa.select(sa.func.count()).select_from(ready)) or 0
+
+
+def ready_instances(connection: Connection, instance_ids: Sequence[int], now: dt.datetime) -> list[int]:
+    """Those of the instances that have somebody to claim now, oldest first."""
+    postgres = is_postgresql(connection)
+    return list(connection.scalars(_ready_statement(postgres), {"b_ids": those(instance_ids, postgres), "b_now": now}))
+
+
+@functools.cache
+def _ready_statement(postgres: bool) -> Any:
+    t, i = delivery.c, instance.c
+    queued = sa.exists().where(t.instance_id == i.id, t.state == rules.QUEUED)
+    retries = sa.exists().where(t.instance_id == i.id, t.state == rules.DEFERRED,
+                                t.next_at <= sa.bindparam("b_now", type_=t.next_at.type))
+    return (sa.select(i.id).where(among_those(i.id, "b_ids", postgres), sa.or_(queued, retries))
+            .order_by(i.frozen_at, i.id))
 
 
 def get(connection: Connection, brand_id: int, delivery_id: int) -> StoredDelivery | None:
@@ -219,12 +211,6 @@ def prove(connection: Connection, brand_id: int, delivery_id: int, now: dt.datet
     ).rowcount == 1
 
 
-def link_url(connection: Connection, brand_id: int, instance_id: int, number: int) -> str | None:
-    """The URL of a frozen link, or None (SEND-46)."""
-    return connection.scalar(sa.select(link.c.url).where(
-        link.c.brand_id == brand_id, link.c.instance_id == instance_id, link.c.number == number))
-
-
 def link_urls(connection: Connection, brand_id: int, instance_id: int) -> list[str]:
     """The instance's frozen links in order of their numbers."""
     return list(connection.scalars(sa.select(link.c.url).where(
@@ -240,25 +226,15 @@ def accepted_since(connection: Connection, brand_id: int, subscriber_id: int, em
         t.bounce_class.is_(None), t.accepted_at > after, t.accepted_at <= before)))
 
 
-def _sending(brand_id: int | None, instance_id: int | sa.Column[int]) -> sa.ColumnElement[bool]:
-    """Whether the instance is still in state ``sending``."""
-    i = instance.c
-    condition = sa.and_(i.id == instance_id, i.state == states.SENDING)
-    return sa.exists().where(condition if brand_id is None else sa.and_(condition, i.brand_id == brand_id))
-
-
-def _open_or_cancelled() -> sa.ColumnElement[str]:
-    return sa.case((_sending(None, delivery.c.instance_id), rules.QUEUED), else_=rules.CANCELLED)
+def is_cancelled() -> sa.ColumnElement[bool]:
+    """Whether the row's instance is cancelled, in a statement about deliveries."""
+    return sa.exists().where(instance.c.id == delivery.c.instance_id, instance.c.state == states.CANCELLED)
 
 
 def _claimed(row: sa.Row) -> Claimed:
-    held = row.was == rules.QUEUED and row.next_at is not None
-    wait_s = (row.next_at - row.changed_at).total_seconds() if held else 0.0
-    return Claimed(row.id, row.subscriber_id, row.email, row.remote_id, row.attempt, row.first_tried_at, wait_s)
+    delivery_id, subscriber_id, email, remote_id, attempt, first_tried_at, domain_group = row[:len(_CLAIMED)]
+    return Claimed(delivery_id, subscriber_id, email, remote_id, attempt - 1, first_tried_at, domain_group or "")
 
 
-_MARK = (
-    sa.update(delivery)
-    .where(delivery.c.id == sa.bindparam("b_id"), delivery.c.state == rules.CLAIMED,
-           delivery.c.lease_owner == sa.bindparam("b_owner"), delivery.c.body_started_at.is_(None))
-    .values({name: sa.bindparam(name) for name in ("body_started_at", "attempt", "first_tried_at")}))
+_CLAIMED = (delivery.c.id, delivery.c.subscriber_id, delivery.c.email, delivery.c.remote_id, delivery.c.attempt,
+            delivery.c.first_tried_at, delivery.c.domain_group)

@@ -23,6 +23,7 @@ from gateway.db.models.subscribers import (
     subscriber_merge,
 )
 from gateway.db.models.sync import writeback
+from gateway.db.queries import cached_values
 from gateway.db.queries.bulk import among, in_brand, not_among
 from gateway.db.queries.members import of_people
 from gateway.domain import delivery as delivering
@@ -156,6 +157,7 @@ def drop_rejects(connection: Connection, brand_id: int, found: Traces) -> list[s
 
 def forget(connection: Connection, brand_id: int, found: Traces, now: dt.datetime) -> None:
     """Removes every value, address and remote ID of the person; rows that others count on stay, without person."""
+    cached_values.forget_keys(connection, brand_id, found.keys)
     _forget_records(connection, brand_id, found, now)
     _forget_mail(connection, brand_id, found, now)
     _forget_writebacks(connection, brand_id, found, now)

@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import event, instance
+from gateway.db.queries.bulk import among
 from gateway.db.queries.feeds import in_window
 from gateway.domain.events import EventFilter, EventView, NewEvent
 from gateway.domain.paging import Window
@@ -36,6 +37,13 @@ def add_all(connection: Connection, brand_id: int, news: Sequence[NewEvent], rec
     if news:
         connection.execute(sa.insert(event), [
             {name: getattr(new, name) for name in NewEvent.__slots__} | shared for new in news])
+
+
+def ids(connection: Connection, brand_id: int, once_keys: Sequence[str]) -> dict[str, int]:
+    """``once_key`` -> id of those that are stored."""
+    rows = connection.execute(sa.select(event.c.once_key, event.c.id).where(
+        event.c.brand_id == brand_id, among(connection, event.c.once_key, once_keys)))
+    return {row.once_key: row.id for row in rows}
 
 
 @functools.cache

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.clock import instant
 from gateway.db.models.accounts import integration
 from gateway.db.models.mailings import delivery
 from gateway.db.models.subscribers import (
@@ -21,6 +22,7 @@ from gateway.db.models.subscribers import (
     subscriber,
 )
 from gateway.db.models.sync import writeback
+from gateway.db.queries import remotegroups
 from gateway.db.queries.members import of_people
 from gateway.domain import writeback as writeback_rules
 
@@ -105,6 +107,7 @@ class StoredOutcome:
     reason: str | None
     code: str | None
     changed_at: dt.datetime
+    tiers: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +178,19 @@ def memberships(connection: Connection, brand_id: int, subscriber_id: int) -> li
     m = membership.c
     rows = connection.execute(
         sa.select(m.interest_id, interest.c.name, m.source_id, m.channel, m.since, m.until, m.begins_at, m.ends_at,
-                  m.detail)
+                  interest.c.dynamic, m.detail)
         .join(interest, interest.c.id == m.interest_id)
-        .where(of_people(connection, brand_id, [subscriber_id])).order_by(interest.c.name, m.since, m.id))
-    return [StoredMembership(*row[:-1], json.loads(row.detail or "{}")) for row in rows]
+        .where(of_people(connection, brand_id, [subscriber_id])).order_by(interest.c.name, m.since, m.id)).all()
+    resolved = remotegroups.last_resolved(connection, brand_id, [row.interest_id for row in rows if row.dynamic])
+    return [StoredMembership(*row[:-2], json.loads(row.detail or "{}") | _defined(row, resolved)) for row in rows]
+
+
+def _defined(row: sa.Row, resolved: Mapping[int, dt.datetime]) -> dict[str, str]:
+    """Where it is said who is in a dynamic interest, and of when that is."""
+    if not row.dynamic:
+        return {}
+    at = resolved.get(row.interest_id)
+    return {"definedIn": "AMS", "lastResolved": "never" if at is None else instant(at)}
 
 
 def left_interests(connection: Connection, brand_id: int, subscriber_id: int) -> list[StoredLeft]:
@@ -205,7 +217,7 @@ def outcomes(connection: Connection, brand_id: int, instance_id: int,
     """The deliveries of these records in an instance, by record."""
     t = delivery.c
     rows = connection.execute(
-        sa.select(t.subscriber_id, t.email, t.state, t.reason, t.code, t.changed_at)
+        sa.select(t.subscriber_id, t.email, t.state, t.reason, t.code, t.changed_at, t.tiers)
         .where(t.brand_id == brand_id, t.instance_id == instance_id, t.subscriber_id.in_(subscriber_ids)))
     return {row.subscriber_id: StoredOutcome(*row) for row in rows}
 

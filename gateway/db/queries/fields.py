@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.subscribers import field
 from gateway.db.queries.events import insert_or_ignore
+from gateway.domain.tiers import FieldChoices
 from gateway.domain.values import Field
 
 
@@ -19,8 +20,37 @@ def add(connection: Connection, brand_id: int, rows: Sequence[dict[str, object]]
         connection.execute(insert_or_ignore(connection, field).values(brand_id=brand_id, created_at=now, **row))
 
 
+def set_default(connection: Connection, brand_id: int, folded: str, default: str) -> None:
+    """What rendering shows of this field from now on where a person has no value."""
+    connection.execute(sa.update(field).where(field.c.brand_id == brand_id, field.c.folded == folded).values(
+        default_value=default))
+
+
+def defaults(connection: Connection, brand_id: int) -> dict[str, str]:
+    """Field name -> what rendering shows where a person has no value, for fields that have such a text."""
+    t = field.c
+    rows = connection.execute(sa.select(t.name, t.default_value).where(
+        t.brand_id == brand_id, t.default_value.is_not(None), t.default_value != ""))
+    return {name: default for name, default in rows}
+
+
 def of_brand(connection: Connection, brand_id: int) -> dict[str, Field]:
     """The brand's fields by folded name."""
     t = field.c
     rows = connection.execute(sa.select(t.folded, t.name, t.kind, t.max_length).where(t.brand_id == brand_id))
     return {folded: Field(name, kind, max_length) for folded, name, kind, max_length in rows}
+
+
+def choices(connection: Connection, brand_id: int) -> list[FieldChoices]:
+    """The brand's fields with what it chose for each, by folded name."""
+    t = field.c
+    rows = connection.execute(
+        sa.select(t.id, t.name, t.kind, t.max_length, sa.func.coalesce(t.default_value, ""), t.cache_hours, t.required)
+        .where(t.brand_id == brand_id).order_by(t.folded))
+    return [FieldChoices(*row) for row in rows]
+
+
+def set_choices(connection: Connection, brand_id: int, field_id: int, cache_hours: int | None, required: bool) -> None:
+    """How long fetched values of the field are kept, and whether who has none is left out (ID-77)."""
+    connection.execute(sa.update(field).where(field.c.brand_id == brand_id, field.c.id == field_id).values(
+        cache_hours=cache_hours, required=required))

@@ -20,6 +20,7 @@ class StoredAnswer:
     status: int
     answer: bytes
     fingerprint: str
+    stored_at: dt.datetime | None = None
 
 
 def try_lock(connection: Connection, brand_id: int, principal: str, operation: str, key: str) -> bool:
@@ -37,22 +38,28 @@ def try_lock(connection: Connection, brand_id: int, principal: str, operation: s
 def find(connection: Connection, brand_id: int, principal: str, operation: str, key: str,
          not_before: dt.datetime) -> StoredAnswer | None:
     """The remembered answer that is younger than ``not_before``."""
-    row = connection.execute(sa.select(idempotency.c.status, idempotency.c.answer, idempotency.c.fingerprint).where(
+    row = connection.execute(sa.select(idempotency).where(
         idempotency.c.brand_id == brand_id, idempotency.c.principal == principal,
         idempotency.c.operation == operation, idempotency.c.key == key,
         idempotency.c.created_at >= not_before)).one_or_none()
-    return None if row is None else StoredAnswer(row.status, bytes(row.answer), row.fingerprint)
+    return None if row is None else StoredAnswer(row.status, bytes(row.answer), row.fingerprint,
+                                                     row.created_at)
 
 
 def store(connection: Connection, brand_id: int, principal: str, operation: str, key: str, kept: StoredAnswer,
           now: dt.datetime) -> None:
     """Remembers an answer in place of one that has run out."""
-    connection.execute(sa.delete(idempotency).where(
-        idempotency.c.brand_id == brand_id, idempotency.c.principal == principal,
-        idempotency.c.operation == operation, idempotency.c.key == key))
+    forget_one(connection, brand_id, principal, operation, key)
     connection.execute(sa.insert(idempotency).values(
         brand_id=brand_id, principal=principal, operation=operation, key=key, fingerprint=kept.fingerprint,
         status=kept.status, answer=kept.answer, created_at=now))
+
+
+def forget_one(connection: Connection, brand_id: int, principal: str, operation: str, key: str) -> None:
+    """Removes what is remembered under this key."""
+    connection.execute(sa.delete(idempotency).where(
+        idempotency.c.brand_id == brand_id, idempotency.c.principal == principal,
+        idempotency.c.operation == operation, idempotency.c.key == key))
 
 
 def forget(connection: Connection, before: dt.datetime) -> int:

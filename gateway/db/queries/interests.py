@@ -10,11 +10,13 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.accounts import integration
 from gateway.db.models.subscribers import address_status, interest, interest_opt_out, membership, subscriber
-from gateway.db.queries import status
+from gateway.db.queries import remotegroups, status
 from gateway.db.queries.bulk import among
 from gateway.db.queries.feeds import in_window
 from gateway.domain.paging import Window
 from gateway.domain.records import InterestView
+
+_GROUP = sa.case((interest.c.dynamic, interest.c.external_id)).label("group")
 
 
 def by_name(connection: Connection, brand_id: int, names: Collection[str]) -> dict[str, int]:
@@ -42,7 +44,8 @@ def find(connection: Connection, brand_id: int, window: Window, now: dt.datetime
          public: bool | None = None, integration_name: str | None = None) -> list[InterestView]:
     """Interests in (created, id) order with their counts as of ``now``, at most ``window.size + 1`` of them."""
     t = interest.c
-    query = (sa.select(t.id, t.name, t.description, t.public, integration.c.name.label("integration"), t.created_at)
+    query = (sa.select(t.id, t.name, t.description, t.public, integration.c.name.label("integration"), t.created_at,
+                       _GROUP)
              .select_from(interest.outerjoin(integration, integration.c.id == t.integration_id))
              .where(t.brand_id == brand_id))
     query = in_window(query, window, t.created_at, t.id)
@@ -59,7 +62,8 @@ def get(connection: Connection, brand_id: int, interest_id: int, now: dt.datetim
     """One interest of the brand with its counts as of ``now``."""
     t = interest.c
     rows = connection.execute(
-        sa.select(t.id, t.name, t.description, t.public, integration.c.name.label("integration"), t.created_at)
+        sa.select(t.id, t.name, t.description, t.public, integration.c.name.label("integration"), t.created_at,
+                       _GROUP)
         .select_from(interest.outerjoin(integration, integration.c.id == t.integration_id))
         .where(t.brand_id == brand_id, t.id == interest_id)).all()
     return _views(connection, brand_id, rows, now)[0] if rows else None
@@ -101,8 +105,9 @@ def open_now(now: dt.datetime) -> sa.ColumnElement[bool]:
 
 def _views(connection: Connection, brand_id: int, rows: Sequence[sa.Row], now: dt.datetime) -> list[InterestView]:
     counts = _counts(connection, brand_id, [row.id for row in rows], now)
+    resolved = remotegroups.last_resolved(connection, brand_id, [row.id for row in rows if row.group is not None])
     return [InterestView(row.id, row.name, row.description, row.public, row.integration, *counts.get(row.id, (0, 0)),
-                         row.created_at) for row in rows]
+                         row.created_at, row.group, resolved.get(row.id)) for row in rows]
 
 
 def _counts(connection: Connection, brand_id: int, interest_ids: list[int],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -12,12 +12,13 @@ from sqlalchemy.engine import Connection
 from gateway.db.engine import is_postgresql
 from gateway.db.models.mailings import mailing, mailing_interest
 from gateway.db.models.subscribers import interest
+from gateway.db.queries.bulk import among
 from gateway.db.queries.feeds import in_window
 from gateway.domain.mailing import MailingDraft, MailingFilter
 from gateway.domain.paging import Window
 
 COLUMNS = ("name", "subject", "from_name", "from_address", "reply_to", "html", "text", "include_orphans",
-           "track_opens", "track_clicks", "folder")
+           "track_opens", "track_clicks", "writes_activity", "folder")
 """Members of the draft that are columns of the same name."""
 
 
@@ -31,6 +32,8 @@ class StoredMailing:
     created_by: str
     created_at: dt.datetime
     changed_at: dt.datetime
+    reviewed_by: str | None = None
+    review_note: str | None = None
 
 
 def add(connection: Connection, brand_id: int, draft: MailingDraft, *, state: str, created_by: str,
@@ -39,13 +42,13 @@ def add(connection: Connection, brand_id: int, draft: MailingDraft, *, state: st
     values = {name: getattr(draft, name) for name in COLUMNS}
     return connection.execute(
         sa.insert(mailing).values(brand_id=brand_id, state=state, created_by=created_by, created_at=now,
-                                  changed_at=now, **values).returning(mailing.c.id)).scalar_one()
+                                  changed_by=created_by, changed_at=now, **values).returning(mailing.c.id)).scalar_one()
 
 
-def change(connection: Connection, brand_id: int, mailing_id: int, draft: MailingDraft, now: dt.datetime) -> None:
+def change(connection: Connection, brand_id: int, mailing_id: int, draft: MailingDraft, by: str,
+           now: dt.datetime) -> None:
     """Replaces the content."""
-    values = {name: getattr(draft, name) for name in COLUMNS}
-    connection.execute(sa.update(mailing).where(_is(brand_id, mailing_id)).values(changed_at=now, **values))
+    _set(connection, brand_id, mailing_id, by, now, **{name: getattr(draft, name) for name in COLUMNS})
 
 
 def set_interests(connection: Connection, brand_id: int, mailing_id: int, ids: Sequence[int],
@@ -59,9 +62,21 @@ def set_interests(connection: Connection, brand_id: int, mailing_id: int, ids: S
         connection.execute(sa.insert(mailing_interest), rows)
 
 
-def set_state(connection: Connection, brand_id: int, mailing_id: int, state: str, now: dt.datetime) -> None:
-    """Moves the mailing to ``state``."""
-    connection.execute(sa.update(mailing).where(_is(brand_id, mailing_id)).values(state=state, changed_at=now))
+def set_state(connection: Connection, brand_id: int, mailing_id: int, state: str, by: str, now: dt.datetime) -> None:
+    """Moves the mailing to ``state``; ``by`` whose act."""
+    _set(connection, brand_id, mailing_id, by, now, state=state)
+
+
+def set_review(connection: Connection, brand_id: int, mailing_id: int, state: str, reviewed_by: str | None,
+               note: str | None, by: str, now: dt.datetime) -> None:
+    """Moves the mailing to ``state`` by a review; without ``reviewed_by`` what was said before is forgotten."""
+    _set(connection, brand_id, mailing_id, by, now, state=state, reviewed_by=reviewed_by, review_note=note)
+
+
+def set_facts(connection: Connection, brand_id: int, mailing_id: int, by: str, now: dt.datetime,
+              **facts: object) -> None:
+    """Notes facts that are no content: ``schedule_choice`` (how it stands), ``accounting_code``, ``template_id``."""
+    _set(connection, brand_id, mailing_id, by, now, **facts)
 
 
 def get(connection: Connection, brand_id: int, mailing_id: int, *, lock: bool = False) -> StoredMailing | None:
@@ -73,6 +88,12 @@ def get(connection: Connection, brand_id: int, mailing_id: int, *, lock: bool = 
     return found[0] if found else None
 
 
+def known(connection: Connection, brand_id: int, mailing_ids: Collection[int]) -> set[int]:
+    """Those of these mailings that the brand has."""
+    return set(connection.scalars(sa.select(mailing.c.id).where(
+        mailing.c.brand_id == brand_id, among(connection, mailing.c.id, list(mailing_ids)))))
+
+
 def find(connection: Connection, brand_id: int, wanted: MailingFilter, window: Window) -> list[StoredMailing]:
     """Mailings of the brand in (created, id) order, at most ``window.size + 1`` of them."""
     t = mailing.c
@@ -82,6 +103,11 @@ def find(connection: Connection, brand_id: int, wanted: MailingFilter, window: W
     if wanted.name is not None:
         query = query.where(t.name == wanted.name)
     return _with_interests(connection, brand_id, connection.execute(query).all())
+
+
+def _set(connection: Connection, brand_id: int, mailing_id: int, by: str, now: dt.datetime, **values: object) -> None:
+    connection.execute(sa.update(mailing).where(_is(brand_id, mailing_id))
+                       .values(changed_by=by, changed_at=now, **values))
 
 
 def _is(brand_id: int, mailing_id: int) -> sa.ColumnElement[bool]:
@@ -106,4 +132,5 @@ def _view(row: sa.Row, names: Mapping[tuple[int, bool], list[str]]) -> StoredMai
     content = {name: getattr(row, name) for name in COLUMNS}
     draft = MailingDraft(interests=tuple(names.get((row.id, False), ())),
                          exclude_interests=tuple(names.get((row.id, True), ())), **content)
-    return StoredMailing(row.id, draft, row.state, row.created_by, row.created_at, row.changed_at)
+    return StoredMailing(row.id, draft, row.state, row.created_by, row.created_at, row.changed_at,
+                         row.reviewed_by, row.review_note)

@@ -10,6 +10,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.models.mailings import event
 from gateway.db.models.subscribers import interest_opt_out, membership, remote_key, source_values, subscriber
+from gateway.db.queries import cached_values
 from gateway.db.queries.bulk import among, insert_rows, update_rows
 from gateway.db.queries.events import insert_or_ignore
 from gateway.domain.people import Merge, Person
@@ -51,7 +52,7 @@ def _update_people(connection: Connection, people: Sequence[Person], now: dt.dat
 
 
 def _write_keys(connection: Connection, brand_id: int, people: Iterable[Person], now: dt.datetime) -> None:
-    new, changed = [], []
+    new, changed, ended = [], [], []
     for person in people:
         for (integration_id, remote_id), key in person.keys.items():
             facts = (person.subscriber_id, key.flagged, key.flagged_at, key.ended_at)
@@ -59,8 +60,12 @@ def _write_keys(connection: Connection, brand_id: int, people: Iterable[Person],
                 new.append((brand_id, integration_id, remote_id, *facts, now))
             elif key.is_changed:
                 changed.append((brand_id, integration_id, remote_id, *facts))
+                if key.ended_at is not None:
+                    ended.append((integration_id, remote_id))
     insert_rows(connection, remote_key, (*_KEY, *_KEY_FACTS, "created_at"), new)
     update_rows(connection, remote_key, _KEY, _KEY_FACTS, changed)
+    if ended:
+        cached_values.forget_keys(connection, brand_id, ended)  # what a system said of people it does not list (ID-77)
 
 
 def _write_documents(connection: Connection, brand_id: int, people: Iterable[Person]) -> None:

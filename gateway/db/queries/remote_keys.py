@@ -6,6 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from gateway.db.models.subscribers import remote_key
+from gateway.db.queries import cached_values
 
 
 def rename(connection: Connection, brand_id: int, integration_id: int, old: str, new: str) -> None:
@@ -13,3 +14,4 @@ def rename(connection: Connection, brand_id: int, integration_id: int, old: str,
     k = remote_key.c
     connection.execute(sa.update(remote_key).where(
         k.brand_id == brand_id, k.integration_id == integration_id, k.remote_id == old).values(remote_id=new))
+    cached_values.forget_keys(connection, brand_id, [(integration_id, old)])  # nobody is called that any more

@@ -12,16 +12,19 @@ from sqlalchemy.engine import Connection
 from gateway.db.models.mailings import delivery, event
 from gateway.domain import delivery as rules
 from gateway.domain import events as types
+from gateway.domain.bounces import BounceClass
 from gateway.domain.metrics import DeliveryCount, EventCounts, HitCounts
 
 
 def delivery_counts(connection: Connection, brand_id: int, instance_ids: Sequence[int]) -> list[DeliveryCount]:
-    """Numbers of deliveries by state, reason (of those left out) and bounce class."""
+    """Numbers of deliveries by state, reason (of those left out), bounce class, and tiers (of those sent)."""
     t = delivery.c
     reason = sa.case((t.state == rules.LEFT_OUT, t.reason), else_=None)
+    tiers = sa.case((t.state.in_(rules.OUT), t.tiers), else_=None)
     rows = connection.execute(
-        sa.select(t.state, reason, t.bounce_class, sa.func.count())
-        .where(t.brand_id == brand_id, t.instance_id.in_(instance_ids)).group_by(t.state, reason, t.bounce_class))
+        sa.select(t.state, reason, t.bounce_class, sa.func.count(), tiers)
+        .where(t.brand_id == brand_id, t.instance_id.in_(instance_ids))
+        .group_by(t.state, reason, t.bounce_class, tiers))
     return [DeliveryCount(*row) for row in rows]
 
 
@@ -47,12 +50,15 @@ def event_counts(connection: Connection, brand_id: int, instance_ids: Sequence[i
 
 def last_bounce_at(connection: Connection, brand_id: int, subscriber_id: int, email: str,
                    before_event_id: int) -> dt.datetime | None:
-    """When the address last bounced before the event of that id; None: never."""
+    """When the address last had a bounce that counts, before the event of that id; None: never.
+
+    A block or another one neither counts nor breaks a row, so a success before it may do so (SEND-55, SEND-56).
+    """
     e = event.c
     return connection.scalar(
         sa.select(sa.func.max(e.occurred_at))
         .where(e.brand_id == brand_id, e.subscriber_id == subscriber_id, e.type == types.BOUNCED, e.address == email,
-               e.id < before_event_id))
+               e.reason.in_((BounceClass.HARD, BounceClass.SOFT)), e.id < before_event_id))
 
 
 def _hits(found: dict[tuple[str, bool], sa.Row], kind: str) -> HitCounts:

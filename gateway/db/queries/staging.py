@@ -11,8 +11,10 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
+
+from gateway.domain.idset import IdSet
 
 _TABLES = """
 CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT UNIQUE, remote_id TEXT, email TEXT, flag INTEGER, interests TEXT,
@@ -20,6 +22,14 @@ CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT UNIQUE, remote_id TEXT, emai
                   differs INTEGER NOT NULL DEFAULT 0);
 CREATE TABLE missing (id INTEGER PRIMARY KEY, key TEXT NOT NULL);
 CREATE TABLE neighbour (new_key TEXT NOT NULL, old_key TEXT NOT NULL);
+CREATE TABLE at_address (seq INTEGER PRIMARY KEY, email TEXT NOT NULL, kept TEXT);
+CREATE INDEX ix_at_address ON at_address (email);
+CREATE INDEX ix_keyless ON row (lower(email)) WHERE key IS NULL;
+"""
+_TOGETHER = """
+SELECT one.seq, row.interests FROM at_address AS one JOIN at_address AS other ON other.email = one.email AND
+    other.seq <> one.seq JOIN row ON row.seq = other.seq WHERE one.seq BETWEEN :first AND :last
+UNION ALL SELECT seq, kept FROM at_address WHERE kept IS NOT NULL AND seq BETWEEN :first AND :last
 """
 # The same key again: either the same line once more, or two lines that contradict each other
 _ADD = """
@@ -38,12 +48,11 @@ UNION SELECT old_key FROM going WHERE old_key IN (SELECT value FROM json_each(:k
 _BATCH = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class StagedRow:
+class StagedRow(NamedTuple):
     """One person as listed. ``key`` is the normalised remote ID, None where there is none to go by.
 
     ``copies``: how many further lines had the same key; ``differs``: not all of them said the same.
-    ``problem``: (code, message, field) of a row that could not be read.
+    ``problem``: (code, message, field) of a row that could not be read. A tuple, for millions are made.
     """
 
     key: str | None
@@ -59,9 +68,13 @@ class StagedRow:
 
 
 class Stage:
-    """The staged rows of one run, in a nameless file on the disk of ``folder``; gone with :meth:`close`."""
+    """The staged rows of one run, in a nameless file on the disk of ``folder``; gone with :meth:`close`.
+
+    ``links``: the ids of those links whose remote ID is listed, as far as they were looked up.
+    """
 
     def __init__(self, folder: Path) -> None:
+        self.links = IdSet()
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".stage", dir=folder)
         os.close(handle)
@@ -100,7 +113,22 @@ class Stage:
             if not found:
                 return
             last = found[-1][-1]
-            yield [_row(*values) for values in found]
+            more = self._together(found[0][-1], last)
+            rows = [_row(values) for values in found]
+            yield [row._replace(interests=tuple(dict.fromkeys((*(row.interests or ()), *more[row.seq]))))
+                   if row.seq in more else row for row in rows] if more else rows
+
+    def add_at_addresses(self, rows: Iterable[tuple[int, str, Sequence[str]]]) -> None:
+        """Says that rows (seq, normalised address, more lists) are of one person where their address is the same
+        (ID-4): from now on :meth:`chunks` gives each of them the lists of all, and those that are added."""
+        self._db.executemany("INSERT OR REPLACE INTO at_address (seq, email, kept) VALUES (?, ?, ?)", (
+            (seq, email, json.dumps(list(kept)) if kept else None) for seq, email, kept in rows))
+
+    def _together(self, first: int, last: int) -> dict[int, list[str]]:
+        found: dict[int, list[str]] = {}
+        for seq, names in self._db.execute(_TOGETHER, {"first": first, "last": last}):
+            found.setdefault(seq, []).extend(json.loads(names or "[]"))
+        return found
 
     def absent(self, keys: Sequence[str]) -> list[str]:
         """Those of the keys that were not listed."""
@@ -110,6 +138,12 @@ class Stage:
             listed.update(key for (key,) in self._db.execute(
                 "SELECT key FROM row WHERE key IN (SELECT value FROM json_each(?))", (json.dumps(part),)))
         return [key for key in keys if key not in listed]
+
+    def keyless(self, emails: Iterable[str]) -> set[str]:
+        """Those of the addresses (normalised) that rows without a remote ID have, in whatever case."""
+        return {email for (email,) in self._db.execute(
+            "SELECT DISTINCT lower(email) FROM row WHERE key IS NULL AND lower(email) IN "
+            "(SELECT value FROM json_each(?))", (json.dumps(list(emails)),))}
 
     def add_missing(self, keys: Iterable[str]) -> None:
         """Notes links whose key was not listed."""
@@ -144,9 +178,8 @@ class Stage:
             yield [key for _, key in found]
 
 
-def _row(key: str | None, remote_id: str | None, email: str | None, flag: int | None, interests: str | None,
-         deleted: int, problem: str | None, copies: int, differs: int, seq: int) -> StagedRow:
-    code, message, field = json.loads(problem) if problem else ("", "", None)
-    return StagedRow(key, remote_id, email, None if flag is None else bool(flag),
-                     None if interests is None else tuple(json.loads(interests)), bool(deleted),
-                     (code, message, field) if problem else None, copies, bool(differs), seq)
+def _row(values: tuple[Any, ...]) -> StagedRow:
+    key, remote_id, email, flag, interests, deleted, problem, copies, differs, seq = values
+    return StagedRow(key, remote_id, email, None if flag is None else flag == 1,
+                     None if interests is None else tuple(json.loads(interests)), deleted == 1,
+                     None if problem is None else tuple(json.loads(problem)), copies, differs == 1, seq)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,6 +11,7 @@ from sqlalchemy.engine import Connection
 
 from gateway.db.engine import is_postgresql
 from gateway.db.models.subscribers import address_status, remote_key, subscriber
+from gateway.domain.suppression import COMPLAINT
 
 
 def opted_out(brand_id: int) -> sa.ColumnElement[bool]:
@@ -57,11 +59,18 @@ def shown(brand_id: int, word: str) -> sa.ColumnElement[bool]:
     return sa.and_(~out, ~bounced(brand_id))
 
 
-def opt_out_address(connection: Connection, brand_id: int, email: str, origin: str, reason: str | None,
-                    now: dt.datetime) -> None:
-    """Marks the address as opted out; one that is so already keeps its own time and origin."""
-    values = {"opted_out_at": now, "opt_out_origin": origin, "opt_out_reason": reason}
-    _upsert(connection, brand_id, email, values, address_status.c.opted_out_at.is_(None))
+def opt_out_addresses(connection: Connection, brand_id: int, reasons: Mapping[str, str | None], origin: str,
+                      now: dt.datetime) -> None:
+    """Marks the addresses as opted out, each with its reason; one that is so already keeps its time and origin."""
+    if not reasons:
+        return
+    insert = postgresql.insert if is_postgresql(connection) else sqlite.insert
+    statement = insert(address_status)
+    given = {name: statement.excluded[name] for name in ("opted_out_at", "opt_out_origin", "opt_out_reason")}
+    connection.execute(statement.on_conflict_do_update(
+        index_elements=["brand_id", "email"], set_=given, where=address_status.c.opted_out_at.is_(None)),
+        [{"brand_id": brand_id, "email": email, "opted_out_at": now, "opt_out_origin": origin,
+          "opt_out_reason": reason} for email, reason in reasons.items()])
 
 
 def opt_out_people(connection: Connection, brand_id: int, subscriber_ids: list[int], origin: str,
@@ -73,12 +82,27 @@ def opt_out_people(connection: Connection, brand_id: int, subscriber_ids: list[i
         opted_out_at=now, opt_out_origin=origin, changed_at=now))
 
 
+def mark_complaint(connection: Connection, brand_id: int, email: str | None, subscriber_ids: list[int]) -> None:
+    """Gives opt-outs of the address and of these records the origin ``complaint``; their time stays (ID-51)."""
+    for table, which in ((address_status, address_status.c.email == email),
+                         (subscriber, subscriber.c.id.in_(subscriber_ids))):
+        connection.execute(sa.update(table).where(
+            table.c.brand_id == brand_id, which, table.c.opted_out_at.is_not(None)).values(opt_out_origin=COMPLAINT))
+
+
 def clear_address(connection: Connection, brand_id: int, email: str) -> None:
     """Takes opt-out and bounce from the address and starts its counts of bounces anew (ID-51)."""
     t = address_status.c
     connection.execute(sa.update(address_status).where(t.brand_id == brand_id, t.email == email).values(
         opted_out_at=None, opt_out_origin=None, opt_out_reason=None, bounced_at=None, bounce_code=None,
         hard_in_a_row=0, soft_in_a_row=0, first_soft_at=None))
+
+
+def clear_opt_out(connection: Connection, brand_id: int, email: str) -> None:
+    """Takes the opt-out from the address, and nothing else."""
+    t = address_status.c
+    connection.execute(sa.update(address_status).where(t.brand_id == brand_id, t.email == email).values(
+        opted_out_at=None, opt_out_origin=None, opt_out_reason=None))
 
 
 def clear_people(connection: Connection, brand_id: int, subscriber_ids: list[int], now: dt.datetime) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from gateway.db.engine import is_postgresql
 from gateway.db.models.accounts import integration, source
 from gateway.db.models.subscribers import (
     interest,
@@ -20,7 +22,7 @@ from gateway.db.models.subscribers import (
     subscriber,
 )
 from gateway.db.queries import status
-from gateway.db.queries.bulk import among, in_brand
+from gateway.db.queries.bulk import among, among_those, in_brand, those
 from gateway.db.queries.feeds import in_window
 from gateway.db.queries.interests import open_now
 from gateway.db.queries.members import of_people
@@ -109,9 +111,24 @@ def documents(connection: Connection, brand_id: int, subscriber_ids: Sequence[in
     found: dict[int, dict[int, Document]] = defaultdict(dict)
     for subscriber_id, source_id, document, changed, changed_at in connection.execute(
             sa.select(v.subscriber_id, v.source_id, v.document, v.changed, v.changed_at)
-            .where(v.brand_id == brand_id, among(connection, v.subscriber_id, subscriber_ids))):
+            .where(v.brand_id == brand_id, among(connection, v.subscriber_id, subscriber_ids))).all():
         found[subscriber_id][source_id] = Document(document, changed, changed_at)
     return found
+
+
+def texts(connection: Connection, brand_id: int, subscriber_ids: Sequence[int]) -> Sequence[tuple[int, str]]:
+    """(subscriber id, document as JSON) of every source that has values of them."""
+    postgres = is_postgresql(connection)
+    return connection.execute(_texts_query(postgres), {"b_brand": brand_id,
+                                                       "b_ids": those(subscriber_ids, postgres)}).all()
+
+
+@functools.cache
+def _texts_query(postgres: bool) -> sa.Select[tuple[int, str]]:
+    """Made once: this runs for everybody who is mailed."""
+    v = source_values.c
+    return sa.select(v.subscriber_id, v.document).where(v.brand_id == sa.bindparam("b_brand"),
+                                                        among_those(v.subscriber_id, "b_ids", postgres))
 
 
 def memberships(connection: Connection, brand_id: int, subscriber_ids: Sequence[int],

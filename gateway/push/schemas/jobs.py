@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.domain.records import MODES
+from gateway.domain.records import MODES, STATUS_MODES
 from gateway.domain.upload import STATES
 from gateway.push.schemas.common import CODE, COUNTS, page_of
 from gateway.push.schemas.kinds import Flag, Id, Instant, Named, Number, Text, Thing, Word
@@ -10,8 +10,8 @@ from gateway.push.schemas.kinds import Flag, Id, Instant, Named, Number, Text, T
 JOB_PREFIX = "j-"
 JOB = Thing(
     "Job",
-    {"jobId": Id(prefix=JOB_PREFIX), "state": Word(STATES, "see PUSH-65..71"), "mode": Word(MODES), "dryRun": Flag(),
-     **COUNTS, "byCode": Named(Number(), "failed and skipped rows by code"),
+    {"jobId": Id(prefix=JOB_PREFIX), "state": Word(STATES, "see PUSH-65..71"), "mode": Word((*MODES, *STATUS_MODES)),
+     "dryRun": Flag(), **COUNTS, "byCode": Named(Number(), "failed and skipped rows by code"),
      "warnings": Named(Number(), "warnings by code"), "rowsDone": Number(),
      "bytesDone": Number("bytes of the file that are done"), "bytesTotal": Number("bytes of the file, as it was sent"),
      "queuedAt": Instant(), "errorsUrl": Text(), "replayed": Flag()},

@@ -6,7 +6,7 @@ import pytest
 import requests
 import zeep
 
-from gateway import app
+from gateway import doors
 from gateway.domain.accounts import system_actor
 from gateway.services import accounts, uploads
 from tests.support.face import Installation, served
@@ -174,7 +174,7 @@ def by_csv(house, brand_id, people):
 def whole_house(sqlite_url, tmp_path):
     """Every address, with brands 1 to 3."""
     with (World(sqlite_url, data_dir=tmp_path / "data", brands=(1, 2, 3)) as world,
-          served(app.wsgi(world.gateway)) as port):
+          served(doors.wsgi(world.gateway)) as port):
         made = Installation(world, port)
         yield made
         made.close()

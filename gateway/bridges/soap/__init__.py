@@ -1,0 +1,1 @@
+"""The bridge to a system with a SOAP service of its own."""

@@ -1,0 +1,1 @@
+"""How does mail that comes back get in? The listener for LMTP and SMTP; what becomes of the mail, services decide."""
