@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import shutil
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from gateway.db.engine import create_engine
 from gateway.db.migrate import upgrade
@@ -16,11 +18,25 @@ from tests.support.rabbitmq import RabbitmqMissing, node
 from tests.support.redis import RedisMissing
 from tests.support.redis import server as redis_server
 from tests.support.smtp_sink import SmtpSink
+from tests.support.statements import share
+
+settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True,
+                          suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("same")
+"""The same examples in every run, however busy the machine is. ``--hypothesis-profile default`` looks for new ones."""
 
 
 def pytest_configure():
-    """Thousands of tests log in: passwords are hashed with as little work as scrypt allows."""
+    """Thousands of tests log in: passwords are hashed with as little work as scrypt allows. And they use the same
+    statements."""
     passwords.COST = 2
+    share()
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays: the collector need not look at it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

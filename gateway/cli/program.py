@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import re
@@ -40,8 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and answers its exit code; errors go to standard error with what to do next."""
     args = _parser().parse_args(arguments)
     log.setup()
-    if not gc.get_freeze_count():
-        gc.freeze()  # what is loaded now stays: looking at it again and again is a third of the work of a long import
     command: Command = args.command
     try:
         code = command(args)

@@ -57,7 +57,7 @@ def test_a_hostile_document_ends_in_a_fault(door, name):
     before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     fault = read_fault(door.raw(message))
     assert (fault.side, fault.code) == ("Client", code)
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400 * 1024  # KiB
 
 
@@ -67,7 +67,7 @@ def test_many_stories_cost_little(door):
     began = time.process_time()
     fault = door.fault("<CreateMailing><Name>n</Name><Subject>s</Subject><EmailFrom>a@example.org</EmailFrom><Stories>"
                        + "".join(story % (n, n) for n in range(40_000)) + "</Stories></CreateMailing>")
-    assert (fault.code, time.process_time() - began < 5) == ("UnexpectedInputException", True)
+    assert (fault.code, time.process_time() - began < 20) == ("UnexpectedInputException", True)
 
 
 @pytest.mark.usefixtures("echo")

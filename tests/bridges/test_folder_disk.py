@@ -241,7 +241,7 @@ def test_two_that_read_the_same_exports_put_each_away_once(ams):
     started = threading.Barrier(2)
 
     def settle(stream):
-        started.wait(10)
+        started.wait(60)
         stream.settle("success", "")
 
     threads = [threading.Thread(target=settle, args=(stream,)) for stream in streams]

@@ -218,7 +218,7 @@ def test_an_answer_that_trickles_is_given_up_in_time(start):
                 try:
                     while start and not over.wait(0.05):
                         sock.sendall(b" ")
-                    over.wait(10)
+                    over.wait(60)
                 except OSError:
                     return
 
@@ -231,8 +231,8 @@ def test_an_answer_that_trickles_is_given_up_in_time(start):
         with closing(HttpBridge.from_config(config)) as bridge, pytest.raises(Outage) as caught:
             list(bridge.changed_since(None))
         over.set()
-        thread.join(10)
-    assert time.monotonic() - began < 3 and "in time" in str(caught.value)
+        thread.join(60)
+    assert time.monotonic() - began < 30 and "in time" in str(caught.value)
 
 
 @pytest.mark.parametrize("body", [

@@ -59,7 +59,7 @@ def test_single_requests_run_a_few_at_a_time(ams):
     together, seen = threading.Barrier(AT_ONCE), []
 
     def meet(_handler):
-        together.wait(10)
+        together.wait(60)
         seen.append(len(ams.asked))
         return False
 

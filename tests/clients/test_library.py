@@ -251,7 +251,7 @@ def test_what_is_not_an_answer_is_unavailable(connect, answer):
     """A server that hangs up, or that is none of ours, is GatewayUnavailable and never a traceback of a library."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         client = connect(url=f"http://127.0.0.1:{server.getsockname()[1]}", timeout_s=5)
-        server.settimeout(10)
+        server.settimeout(60)
 
         def reply():
             caller, _ = server.accept()
@@ -276,7 +276,7 @@ def test_a_server_that_never_answers_ends_in_time(connect):
             with pytest.raises(GatewayUnavailable) as caught:
                 call()
             assert caught.value.retryable
-        assert time.monotonic() - started < 20
+        assert time.monotonic() - started < 60
 
 
 def test_no_server_at_all(connect):

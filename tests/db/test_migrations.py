@@ -2,7 +2,9 @@
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from gateway.db import migrate
 from gateway.db.engine import begin, create_engine, read
@@ -29,6 +31,16 @@ def test_upgrading_again_changes_nothing(engine):
     before = migrate.current(engine)
     migrate.upgrade(engine)
     assert migrate.current(engine) == before == migrate.head()
+
+
+def test_the_newest_revision_is_alembics():
+    """Asking for it does not load Alembic, so that a command starts soon: the files' names say it."""
+    config = Config()
+    config.set_main_option("script_location", str(migrate.MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert migrate.head() == scripts.get_current_head()
+    assert all(migrate.is_known(script.revision) for script in scripts.walk_revisions())
+    assert not migrate.is_known("9999") and not migrate.is_known("")
 
 
 def test_brands_made_earlier_get_the_fields_that_came_later(postgres_cluster, tmp_path):

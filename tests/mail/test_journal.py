@@ -65,7 +65,7 @@ def test_only_a_dead_sender_is_abandoned(folder, other):
     other.send_signal(signal.SIGSTOP)
     assert not list(abandoned(folder))
     other.send_signal(signal.SIGKILL)
-    other.wait(10)
+    other.wait(60)
     (found,) = [(each.sender, each.fates()) for each in abandoned(folder)]
     assert found[0] == "other"
     assert [found[1].of(row, 1).what for row in (1, 2, 3)] == [IN_DOUBT, QUEUED, QUEUED]
@@ -325,17 +325,17 @@ def test_nobody_who_writes_waits_for_the_disk(folder, own, monkeypatch):
         own.propose([(2, 1)])
         turning = threading.Thread(target=own.turn)
         turning.start()
-        assert slow.reached.wait(10)
+        assert slow.reached.wait(60)
         writing = threading.Thread(target=lambda: (own.begin(1, 1), own.end(result(1))))
         writing.start()
-        writing.join(10)
+        writing.join(60)
         assert not writing.is_alive()
         syncing = threading.Thread(target=own.sync)
         syncing.start()
         syncing.join(0.2)
         assert turning.is_alive() and syncing.is_alive()
     for thread in (turning, syncing):
-        thread.join(10)
+        thread.join(60)
         assert not thread.is_alive()
     assert slow.synced >= {"00000001", "00000002"} and segments(folder) == ["00000001", "00000002"]
     own.settle({2})

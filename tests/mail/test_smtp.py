@@ -101,7 +101,7 @@ def test_a_late_answer_is_waited_for(sink):
         sender.start()
         sink.wait_for(1)
         sink.release()
-        sender.join(10)
+        sender.join(60)
     assert [o.kind for o in outcomes] == [Verdict.ACCEPTED]
 
 

@@ -44,7 +44,7 @@ def test_the_next_envelope_leaves_behind_the_body_and_the_next_body_waits():
             peer.sock.settimeout(0.1)
             with pytest.raises(TimeoutError):  # the envelope is not answered yet
                 peer.read()
-            peer.sock.settimeout(10)
+            peer.sock.settimeout(60)
             peer.say(b"250 ok\r\n250 ok\r\n354 go\r\n")
         seen.append(peer.until(b"\r\n.\r\n"))
         peer.say(b"250 taken\r\n")
@@ -88,7 +88,7 @@ def test_a_server_that_reads_nothing_cannot_have_the_message():
     def talk(peer):
         peer.greet("PIPELINING")
         peer.take_envelope()
-        done.wait(10)
+        done.wait(60)
 
     with raw_server(talk) as url:
         assert short(send(url, LARGE, timeouts=QUICK)) == (Verdict.DEFERRED, None, "message")
@@ -104,7 +104,7 @@ def test_a_slow_reader_is_not_silent():
         while time.monotonic() < started + 2.5:
             peer.sock.recv(100_000)
             end.wait(0.03)
-        end.wait(10)
+        end.wait(60)
 
     end, called = threading.Event(), time.monotonic()
     with raw_server(talk) as url:
@@ -128,7 +128,7 @@ def test_an_answer_before_the_dot_accepts_nothing(reply, expected):
         peer.take_envelope()
         peer.read()
         peer.say(reply)
-        end.wait(10)
+        end.wait(60)
 
     end = threading.Event()
     with raw_server(talk) as url:

@@ -53,7 +53,7 @@ def test_it_stops_when_told(program):
     """A demo leaves nothing running."""
     process, _, _ = program
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
+    assert process.wait(60) == 0
 
 
 @pytest.mark.parametrize(("address", "script"), [

@@ -134,7 +134,7 @@ def test_the_backlog_is_bounded():
     backlog, written, gate = Backlog(), [], threading.Event()
 
     def write(batch):
-        gate.wait(10)
+        gate.wait(60)
         written.extend(batch)
 
     assert backlog.add(0, write)

@@ -125,7 +125,7 @@ def test_an_honest_answer_when_the_system_does_not_answer(world, ams, crm, monke
         began = time.monotonic()
         (said,) = forecast(world)
         assert (said.asked, said.outcome, said.changes) == (asked, None, ())
-        assert "crm" in said.sentence and time.monotonic() - began < 10
+        assert "crm" in said.sentence and time.monotonic() - began < 25
     hang.set()
 
 

@@ -35,9 +35,11 @@ def other_host(folder):
 
     thread = threading.Thread(target=beat)
     thread.start()
-    yield
-    ends.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        ends.set()
+        thread.join()
 
 
 def test_a_folder_of_a_living_host_is_refused(tmp_path):

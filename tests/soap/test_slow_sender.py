@@ -79,7 +79,7 @@ def test_one_who_trickles_is_hung_up_on(door, port):
         return False
 
     wait_for(hung_up, "the connection to be closed")
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     sock.close()
     assert files(door) == [] and jobs(door) == 0
 

@@ -336,9 +336,9 @@ def two_callers(app, meeting, version=E11):
 
     first = threading.Thread(target=call, args=("first", "<t:number>first-secret</t:number>"))
     first.start()
-    assert meeting.first_done.wait(10)
+    assert meeting.first_done.wait(60)
     call("second", "<t:at>second-secret</t:at>")
-    first.join(10)
+    first.join(60)
     return answers
 
 

@@ -37,7 +37,7 @@ class Answer:
 def served(application, threads=4):
     """The application on a free port of 127.0.0.1; yields the port."""
     sock = socket.create_server(("127.0.0.1", 0))
-    server = waitress.create_server(application, sockets=[sock], threads=threads, channel_timeout=10)
+    server = waitress.create_server(application, sockets=[sock], threads=threads, channel_timeout=120)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     try:

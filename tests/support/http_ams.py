@@ -83,7 +83,7 @@ class HttpAms:
         """Ends the server."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     @property
     def config(self) -> dict[str, object]:

@@ -62,7 +62,7 @@ class Desk:
         return {kind: kinds.count(kind) for kind in set(kinds)}
 
 
-async def until(condition, seconds=20.0):
+async def until(condition, seconds=60.0):
     """Looks at the condition until it holds."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -91,7 +91,7 @@ def with_relays(desk, url, work, *, timeouts=None, tls=None):
     asyncio.run(main())
 
 
-def carry(desk, url, *, seconds=20.0, **options):
+def carry(desk, url, *, seconds=60.0, **options):
     """Lets relays work until every message of the desk has its end."""
     number = len(desk.waiting)
     with_relays(desk, url, lambda _: until(lambda: len(desk.ended) == number, seconds), **options)

@@ -13,7 +13,7 @@ class Peer:
 
     def __init__(self, sock: socket.socket) -> None:
         self.sock, self.seen = sock, b""
-        sock.settimeout(10)
+        sock.settimeout(60)
 
     def say(self, data: bytes) -> None:
         self.sock.sendall(data)
@@ -54,7 +54,7 @@ def raw_server(*talks: Callable[[Peer], object]) -> Iterator[str]:
     errors: list[BaseException] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 17)  # so that a large message never fits
-        listener.settimeout(10)
+        listener.settimeout(60)
 
         def serve() -> None:
             for talk in talks:

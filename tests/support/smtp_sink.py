@@ -68,13 +68,13 @@ class SmtpSink:
         started = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self.serve(started.set)), daemon=True)
         self._thread.start()
-        if not started.wait(10):
+        if not started.wait(60):
             raise RuntimeError("the SMTP sink did not start")
         return self
 
     def __exit__(self, *_: object) -> None:
         self._in_loop(self._stop.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     @property
     def url(self) -> str:
@@ -84,11 +84,11 @@ class SmtpSink:
                         in list(self.users.items())[:1])
         return f"{scheme}://{login}{self.host}:{self.port}"
 
-    def wait_for(self, count: int, timeout: float = 10.0) -> list[Received]:
+    def wait_for(self, count: int, timeout: float = 60.0) -> list[Received]:
         """The messages, once there are ``count`` of them; raises ``TimeoutError`` with the number there was."""
         return self.wait_until(lambda: len(self.messages) >= count, timeout)
 
-    def wait_until(self, condition: Callable[[], bool], timeout: float = 10.0) -> list[Received]:
+    def wait_until(self, condition: Callable[[], bool], timeout: float = 60.0) -> list[Received]:
         """Waits until ``condition`` holds; it is looked at whenever a message or a connection comes or goes."""
         with self.changed:
             if not self.changed.wait_for(condition, timeout):

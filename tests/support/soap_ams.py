@@ -67,7 +67,7 @@ class SoapAms:
         """Ends the server."""
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(60)
 
     @property
     def fields(self) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def wait_for(condition: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
+def wait_for(condition: Callable[[], T], what: str, timeout_s: float = 90.0) -> T:
     """Returns the first true answer of ``condition``; fails naming ``what`` after ``timeout_s`` seconds."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -32,6 +32,7 @@ class World:
     def __init__(self, url: str, clock: Clock | None = None, data_dir: Path = Path("data"), *, public_url: str =
                  "http://127.0.0.1:8080", smtp_url: str = "smtp://127.0.0.1:25", brands: Sequence[int] = (1,)) -> None:
         self.clock = clock or SettableClock()
+        self._integrations: dict[tuple[int, str], int] = {}
         self.settings = Settings(data_dir=data_dir, database_url=url, broker_url="", public_url=public_url,
                                  smtp_url=smtp_url, secret_key=SECRET)
         self.gateway = Gateway(self.settings, create_engine(url), Keys.from_secret(SECRET), self.clock)
@@ -62,11 +63,13 @@ class World:
 
     def integration(self, name: str, *, brand_id: int = 1, kind: str = "api") -> int:
         """The id of the brand's integration of this name, added when it is new."""
-        with self.gateway.unit(Actor(brand_id, "system", "cli")) as unit:
-            found = stored.integration_id(unit.connection, brand_id, name)
-            if found is None:
-                found = stored.add_integration(unit.connection, brand_id, name, kind, None, unit.now)
-            return found
+        if (brand_id, name) not in self._integrations:
+            with self.gateway.unit(Actor(brand_id, "system", "cli")) as unit:
+                found = stored.integration_id(unit.connection, brand_id, name)
+                if found is None:
+                    found = stored.add_integration(unit.connection, brand_id, name, kind, None, unit.now)
+            self._integrations[brand_id, name] = found
+        return self._integrations[brand_id, name]
 
     def add_field(self, name: str, kind: str = "text", *, brand_id: int = 1) -> None:
         """Adds a field to the brand's catalogue."""

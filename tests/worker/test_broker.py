@@ -177,14 +177,14 @@ def test_an_undeclared_queue_is_refused(broker):
 
 
 def test_nobody_takes_a_message_whose_lease_is_extended(store):
-    """The heartbeat outlives the lease three times; meanwhile another worker finds nothing."""
-    broker = SqlBroker(store, lease_s=1.0, poll_s=0.1)
+    """The heartbeat outlives the lease twice; meanwhile another worker finds nothing."""
+    broker = SqlBroker(store, lease_s=2.0, poll_s=0.1)
     release = threading.Event()
     dramatiq.actor(lambda: release.wait(30), broker=broker, actor_name="long").send()
     worker = dramatiq.Worker(broker, worker_threads=1, worker_timeout=100)
     worker.start()
     wait_for(lambda: count(store).claimed == 1, "the claim")
-    until = time.monotonic() + 3.0
+    until = time.monotonic() + 5.0
     while time.monotonic() < until:
         assert store.claim("default", "thief", 30, 10) == []
         time.sleep(0.05)

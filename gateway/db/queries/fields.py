@@ -15,9 +15,11 @@ from gateway.domain.values import Field
 
 
 def add(connection: Connection, brand_id: int, rows: Sequence[dict[str, object]], now: dt.datetime) -> None:
-    """Stores fields (``name``, ``folded``, ``kind``, perhaps ``max_length``) that the brand does not have yet."""
-    for row in rows:
-        connection.execute(insert_or_ignore(connection, field).values(brand_id=brand_id, created_at=now, **row))
+    """Stores fields (``name``, ``folded``, ``kind``, perhaps ``max_length``: all rows say the same) that the brand does
+    not have yet."""
+    if rows:
+        connection.execute(insert_or_ignore(connection, field),
+                           [{"brand_id": brand_id, "created_at": now, **row} for row in rows])
 
 
 def set_default(connection: Connection, brand_id: int, folded: str, default: str) -> None:
