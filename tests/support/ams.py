@@ -106,9 +106,8 @@ class SqlAms:
 
     def change(self, remote_id: str, **columns: object) -> None:
         """Changes columns of a member."""
-        for name, value in columns.items():
-            self._do(f"UPDATE members SET {name} = :value WHERE member_no = :remote_id",
-                     {"value": value, "remote_id": remote_id})
+        chosen = ", ".join(f"{name} = :{name}" for name in columns)
+        self._do(f"UPDATE members SET {chosen} WHERE member_no = :remote_id", {**columns, "remote_id": remote_id})
 
     def drop(self, remote_id: str) -> None:
         """Deletes a member."""
