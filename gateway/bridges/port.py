@@ -123,7 +123,8 @@ class Bridge(Protocol):
     """One foreign system, opened for a piece of work. Every method may raise :class:`Outage`."""
 
     writes: frozenset[str]
-    """The kinds of writeback that this system takes; ``unsubscribe`` is always among them (ID-53)."""
+    """The kinds of writeback that this system takes; ``unsubscribe`` is among them unless a webhook takes it, or the
+    system fetches it (ID-53)."""
 
     fields: frozenset[str]
     """Names of our fields that :meth:`fetch` can tell; known without connecting."""

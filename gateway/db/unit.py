@@ -28,7 +28,8 @@ class Unit:
     """One transaction. Made by ``gateway.unit(actor)``, which commits on success and rolls back on error.
 
     ``now`` is taken after the transaction began, so rows stamped with it never look older than their
-    transaction (SOAP-70). ``rings`` leave with the commit and are dropped by a rollback. ``if_undone`` is called when
+    transaction (SOAP-70). ``rings`` leave with the commit and are dropped by a rollback. ``at_end`` is called before
+    the commit, for rules about all that a unit does together: one that raises undoes it. ``if_undone`` is called when
     what is done in the unit raises: for files, which no rollback removes. ``live``: the gateway's ``LiveDesk``, which
     asks foreign systems while a message is shown; None: nobody is asked.
     """
@@ -39,6 +40,7 @@ class Unit:
     settings: Settings
     keys: Keys
     rings: list[Ring] = field(default_factory=list)
+    at_end: list[Callable[[], object]] = field(default_factory=list)
     if_undone: list[Callable[[], object]] = field(default_factory=list)
     live: Any = None
 

@@ -99,6 +99,8 @@ class Gateway:
             unit = Unit(connection, actor, self.clock(), self.settings, self.keys, live=self.live)
             try:
                 yield unit
+                for check in unit.at_end:
+                    check()
             except BaseException:
                 for undo in unit.if_undone:
                     undo()

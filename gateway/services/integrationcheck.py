@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TypeVar
 
+from gateway.bridges import registry
 from gateway.bridges.port import Bridge, Description, Outage, Refused, RemoteGroup
 from gateway.db.queries import accounts as accounts_queries
 from gateway.db.queries import fields as field_queries
@@ -21,7 +22,7 @@ from gateway.domain.lookround import Finding, GroupSeen, Look, MembersSeen, Seen
 from gateway.domain.records import Problem, SubscriberRecord
 from gateway.domain.writeback import FIELD_CHANGED, KINDS
 from gateway.errors import GatewayError
-from gateway.services import integrations, syncrows
+from gateway.services import integrations, syncrows, webhooks
 from gateway.services.gateway import Gateway
 from gateway.services.importcontext import reading_rules
 
@@ -84,10 +85,12 @@ def check(gateway: Gateway, brand_id: int, integration_id: int) -> Look:
         finding = Finding(error.field or "config", error.message)
         return Look(integration.name, integration.kind, False, MembersSeen(), findings=(finding,))
     with closing(bridge):
-        return _look(_Looking(bridge, integration, rules, known))
+        with gateway.reading(system_actor(brand_id)) as unit:
+            offered = offer(unit, integration)
+        return _look(_Looking(bridge, integration, rules, known), offered)
 
 
-def _look(work: _Looking) -> Look:
+def _look(work: _Looking, offered: Offer) -> Look:
     bridge, integration = work.bridge, work.integration
     reachable = _try(work, _WHERE.get(integration.kind, "config"), bridge.check) is not _FAILED
     described: Description | object = Description()
@@ -101,12 +104,14 @@ def _look(work: _Looking) -> Look:
         told = _see_values(work, ids)
     groups = described.groups if isinstance(described, Description) else ()
     _see_group(work, groups)
-    kinds, way = _taken(integration, bridge)
-    written = getattr(bridge, "written_fields", None)
+    if offered.problem is not None:
+        work.note(offered.way, offered.problem)
+    written = getattr(bridge, "written_fields", None) if offered.way == "bridge" else None
     return Look(
         integration.name, integration.kind, reachable, work.members, tuple(sorted(bridge.fields)),
-        tuple(sorted(told.items())), len(ids), tuple(GroupSeen(g.group_id, g.name, g.size) for g in groups), kinds, way,
-        None if written is None or FIELD_CHANGED not in kinds else tuple(sorted(written)),
+        tuple(sorted(told.items())), len(ids), tuple(GroupSeen(g.group_id, g.name, g.size) for g in groups),
+        offered.kinds, offered.way,
+        None if written is None or FIELD_CHANGED not in offered.kinds else tuple(sorted(written)),
         (*work.members.findings(), *work.findings) if reachable else tuple(work.findings))
 
 
@@ -196,11 +201,15 @@ def _see_group(work: _Looking, groups: tuple[RemoteGroup, ...]) -> None:
             work.note("groups.members", f"Members of the group '{chosen.name}' would be rejected: {rows[0].problem}")
 
 
-def _taken(integration: IntegrationView, bridge: Bridge) -> tuple[tuple[str, ...], str]:
-    """Which writebacks go there, and how (ID-63)."""
+def _taken(unit: Unit, integration: IntegrationView, written: Collection[str]) -> tuple[tuple[str, ...], str]:
+    """Which writebacks go there, and how (ID-63); ``written``: those that a bridge could write."""
     if integration.pulls:
-        return integration.pulls, "webhook" if integration.has_webhook else "pull"
-    return tuple(kind for kind in KINDS if kind in bridge.writes), "bridge"
+        return integration.pulls, "pull"
+    way = "bridge" if written else "none"
+    if integration.has_webhook:
+        with closing(webhooks.writer_of(unit, integration)) as hook:
+            written, way = hook.writes, "webhook"
+    return tuple(kind for kind in KINDS if kind in written), way
 
 
 # --- what is there, without asking the system ------------------------------------------------------------------------
@@ -208,21 +217,26 @@ def _taken(integration: IntegrationView, bridge: Bridge) -> tuple[tuple[str, ...
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What a configuration says without a connection. ``problem``: why it is not taken (any more)."""
+    """What a configuration says without a connection. ``way``: bridge, webhook, pull or none. ``problem``: why it is
+    not taken (any more)."""
 
     kinds: tuple[str, ...] = ()
-    way: str = "bridge"
+    way: str = "none"
     fields: tuple[str, ...] = ()
     problem: str | None = None
 
 
 def offer(unit: Unit, integration: IntegrationView) -> Offer:
     """The writebacks that an integration of the unit's brand takes, and the fields that it can tell; asks nobody."""
+    found = Offer()
     try:
-        with closing(integrations.bridge_of(unit, integration)) as bridge:
-            kinds, way = _taken(integration, bridge)
-            return Offer(kinds, way, tuple(sorted(bridge.fields)))
+        if integration.kind in registry.kinds():
+            with closing(integrations.bridge_of(unit, integration)) as bridge:
+                found = Offer(tuple(bridge.writes), fields=tuple(sorted(bridge.fields)))
     except GatewayError as error:
-        problem = None if error.code == "STATE_CONFLICT" else error.message
-        way = "webhook" if integration.has_webhook else "pull" if integration.pulls else "none"
-        return Offer(integration.pulls, way, (), problem)
+        found = Offer(problem=error.message)
+    try:
+        kinds, way = _taken(unit, integration, found.kinds)
+        return replace(found, kinds=kinds, way=way)
+    except GatewayError as error:  # the webhook does not open
+        return replace(found, kinds=(), way="webhook", problem=error.message)

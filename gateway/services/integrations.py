@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
 
 from gateway.bridges import registry
 from gateway.bridges.port import Bridge
@@ -26,7 +28,8 @@ def add(unit: Unit, name: str, kind: str, config: Mapping[str, object] | None = 
     """A new integration of the unit's brand, with the source its values belong to; answers its id.
 
     The configuration is checked without connecting, and stored sealed. Raises ``ALREADY_EXISTS`` for a name
-    that is taken, ``INVALID_VALUE`` for an unknown kind or a bad configuration, ``NOT_FOUND`` for no such brand.
+    that is taken, ``INVALID_VALUE`` for an unknown kind or a bad configuration, ``NOT_FOUND`` for no such brand; the
+    end of the unit raises ``INVALID_VALUE`` where nobody takes its unsubscribes: see :func:`tell_unsubscribes`.
     """
     require_brand(unit)
     name = name.strip()
@@ -42,14 +45,18 @@ def add(unit: Unit, name: str, kind: str, config: Mapping[str, object] | None = 
         raise GatewayError("ALREADY_EXISTS", f"The brand has an integration '{name}' already; choose another name.",
                            field="name")
     sealed = None if kind == API else _seal(unit, kind, config or {})
-    return accounts_queries.add_integration(unit.connection, unit.brand_id, name, kind, sealed, unit.now)
+    made = accounts_queries.add_integration(unit.connection, unit.brand_id, name, kind, sealed, unit.now)
+    tell_unsubscribes(unit, made)
+    return made
 
 
 def reconfigure(unit: Unit, integration_id: int, config: Mapping[str, object]) -> None:
     """Replaces the configuration; an integration that is down is tried again at once.
 
-    Raises ``NOT_FOUND``, ``STATE_CONFLICT`` for one without a bridge, ``INVALID_VALUE``.
+    Raises ``NOT_FOUND``, ``STATE_CONFLICT`` for one without a bridge, ``INVALID_VALUE``; the end of the unit as that of
+    :func:`add`.
     """
+    tell_unsubscribes(unit, integration_id)
     found = get(unit, integration_id)
     require_bridge(found)
     queries.set_config(unit.connection, unit.brand_id, integration_id, _seal(unit, found.kind, config))
@@ -75,9 +82,11 @@ def set_pulls(unit: Unit, integration_id: int, kinds: Sequence[str]) -> None:
 
     Whoever fetches is told of opt-outs in any case (ID-53), and is not written to by us, bridge or not. Rows that are
     open stay open: without a choice a bridge writes them again, and without a bridge they wait to be acknowledged or
-    expire. Raises ``NOT_ALLOWED`` (administrators only), ``NOT_FOUND``, ``INVALID_VALUE``.
+    expire. Raises ``NOT_ALLOWED`` (administrators only), ``NOT_FOUND``, ``INVALID_VALUE``; the end of the unit as that
+    of :func:`add`.
     """
     unit.actor.require("admin")
+    tell_unsubscribes(unit, integration_id)
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise GatewayError("INVALID_VALUE", f"It is one of {', '.join(KINDS)}.", field="take")
@@ -88,6 +97,31 @@ def set_pulls(unit: Unit, integration_id: int, kinds: Sequence[str]) -> None:
     taken = [kind for kind in KINDS if kind in kinds or kind == UNSUBSCRIBE] if kinds else []
     queries.set_pulls(unit.connection, unit.brand_id, integration_id, taken)
     unit.ring("run_writebacks", unit.brand_id, integration_id)
+
+
+def tell_unsubscribes(unit: Unit, integration_id: int) -> None:
+    """Sees to it that this unit leaves somebody who takes the integration's unsubscribes, which cannot be switched off
+    (ID-53): its bridge, a webhook, or the system itself, which fetches.
+
+    Called before any of the three is changed, in whatever order that is done; of others who change them at the same
+    time, one waits. The end of the unit raises ``INVALID_VALUE`` where there is a bridge and nobody takes them, and as
+    :func:`bridge_of` where its configuration does not open.
+    """
+    locks.lock_brand(unit.connection, unit.brand_id)
+    unit.at_end.append(partial(_require_told, unit, integration_id))
+
+
+def _require_told(unit: Unit, integration_id: int) -> None:
+    found = get(unit, integration_id)
+    if found.pulls or found.has_webhook or found.kind not in registry.kinds():
+        return
+    with closing(bridge_of(unit, found)) as bridge:
+        if UNSUBSCRIBE in bridge.writes:
+            return
+    raise GatewayError("INVALID_VALUE", "The bridge's configuration: writeback must have at least 'unsubscribe', for "
+                                        "opt-outs are always written back, and nobody else takes those of "
+                                        f"'{found.name}'. Add it, or let them be fetched (--writebacks pull) or posted "
+                                        "(--webhook URL) in the same command.", field="writeback")
 
 
 def is_written_to(integration: IntegrationView) -> bool:

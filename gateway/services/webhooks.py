@@ -69,9 +69,11 @@ def rotate(unit: Unit, integration_id: int) -> str:
 def remove(unit: Unit, integration_id: int) -> None:
     """Ends the webhook and forgets its secrets. Rows that are open stay so: a bridge writes them, else they expire.
 
-    Raises ``NOT_ALLOWED`` (administrators only), ``NOT_FOUND``.
+    Raises ``NOT_ALLOWED`` (administrators only), ``NOT_FOUND``; the end of the unit raises ``INVALID_VALUE`` where
+    nobody takes its unsubscribes then: see :func:`gateway.services.integrations.tell_unsubscribes`.
     """
     found = _own(unit, integration_id)
+    integrations.tell_unsubscribes(unit, integration_id)
     queries.set_webhook(unit.connection, unit.brand_id, found.integration_id, None)
 
 

@@ -188,6 +188,9 @@ def _take_turn(turn: _Turn, integration: IntegrationView) -> None:
         _went_down(turn, error.message)
         return
     with closing(bridge):
+        if rules.UNSUBSCRIBE not in bridge.writes:  # who takes them was changed a moment ago: the next turn sees it
+            _went_down(turn, "Its bridge takes no unsubscribes.")
+            return
         try:
             if integration.state == rules.DOWN:
                 bridge.check()

@@ -320,7 +320,7 @@ def test_good_configurations_are_taken_without_touching_the_disk(change):
     ("pattern", {"pattern": "x/*.csv"}), ("changes", {"changes": ""}), ("delimiter", {"delimiter": ";;"}),
     ("delimiter", {"delimiter": '"'}), ("encoding", {"encoding": "utf-9"}), ("encoding", {"encoding": "zlib"}),
     ("encoding", {"encoding": None}), ("quiet_s", {"quiet_s": -1}), ("order", {"order": "size"}),
-    ("writeback", {"writeback": []}), ("writeback", {"writeback": ["unsubscribe", "printed"]}),
+    ("writeback", {"writeback": None}), ("writeback", {"writeback": ["unsubscribe", "printed"]}),
     ("writeback", {"writeback": [["unsubscribe"]]}), ("url", {"url": "x"}),
 ])
 def test_bad_configurations_name_the_key_and_the_remedy(key, change):

@@ -68,7 +68,7 @@ def test_good_ones_are_taken_without_a_connection(change):
     ("members_by_id.path", {"members_by_id": {"path": "/members"}}),
     ("members_by_id.path", {"members_by_id": {"path": "/m/{remote_id}", "parameter": "ids"}}),
     ("members_by_id.path", {"members_by_id": {"path": "/m/{email}"}}),
-    ("writeback", {"writeback": {}}), ("writeback", {"writeback": None}),
+    ("writeback", {"writeback": []}), ("writeback", {"writeback": None}),
     ("writeback.printed", {"writeback": {**GOOD["writeback"], "printed": {}}}),
     ("writeback.unsubscribe", call(path="/m")), ("writeback.unsubscribe.method", call(method="GET")),
     ("writeback.unsubscribe.path", call(path="/m/{password}")),

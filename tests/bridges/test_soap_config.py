@@ -105,7 +105,7 @@ def test_good_ones_are_taken_without_a_connection(change):
     ("groups.list.fields.name", group("list", fields={"group_id": "Id"})),
     ("groups.members.arguments", group("members", arguments={})),
     ("groups.members.fields.email", group("members", fields={"remote_id": "Id"})),
-    ("writeback", {"writeback": {}}), ("writeback", {"writeback": None}), ("writeback.printed", write(kind="printed")),
+    ("writeback", {"writeback": []}), ("writeback", {"writeback": None}), ("writeback.printed", write(kind="printed")),
     ("writeback.unsubscribe.arguments", write({"at": "{occurred_at}"})),
     ("writeback.unsubscribe.arguments", write({"id": "{remote_id}", "x": "{password}"})),
     ("writeback.unsubscribe.result", write(result="x")), ("writeback.unsubscribe.operation", write(operation="")),

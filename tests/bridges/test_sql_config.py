@@ -32,7 +32,7 @@ def test_good_ones_are_taken_without_a_connection(change):
     ("members.email", {"members": {"table": "members", "remote_id": "no"}}),
     ("members.remote_id", {"members": {**TABLE, "remote_id": 7}}),
     ("members.mail", {"members": {**TABLE, "mail": "x"}}),
-    ("writeback", {"writeback": {}}), ("writeback", {"writeback": None}),
+    ("writeback", {"writeback": []}), ("writeback", {"writeback": None}),
     ("writeback.printed", {"writeback": {**GOOD["writeback"], "printed": "UPDATE x SET y = :remote_id"}}),
     ("writeback.unsubscribe", {"writeback": {"unsubscribe": "UPDATE members SET no_mail = 1"}}),
     ("writeback.unsubscribe", {"writeback": {"unsubscribe": "UPDATE m SET x = :password WHERE no = :remote_id"}}),

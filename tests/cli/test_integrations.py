@@ -207,3 +207,31 @@ def test_only_options_are_named_as_options(branded, tmp_path, ams):
     assert code == 1 and "configuration: url" in said and "(--" not in said
     code, _, said = branded("sync-runs", "--brand", "9999", "--run", "77")
     assert code == 1 and "(--run)" in said
+
+
+def test_a_source_that_only_reads(branded, tmp_path, ams):
+    """ID-53, ID-63: made in one command with who takes its unsubscribes; show and check say who that is."""
+    path = tmp_path / "read.json"
+    path.write_text(json.dumps({name: each for name, each in ams.config.items() if name != "writeback"}))
+    add = ("integration", "add", "--brand", "9999", "--kind", "http", "--config", str(path), "--name")
+    code, _, said = branded(*add, "none")
+    assert code == 1 and "writeback must have at least 'unsubscribe'" in said and "--writebacks pull" in said
+    assert branded(*add, "fetches", "--writebacks", "pull", "--take", "bad_email")[0] == 0
+    code, said, _ = branded(*add, "hook", "--webhook", "https://ams.example.org/wb", "--take", "resubscribe", "--json")
+    assert code == 0 and json.loads(said)["webhookSecret"].startswith("whsec_")
+    assert branded(*add, "wrong", "--take", "bad_email")[0] == 1
+    kinds = {"fetches": ("pull", ["unsubscribe", "bad_email"]), "hook": ("webhook", ["unsubscribe", "resubscribe"])}
+    for name, (way, taken) in kinds.items():
+        code, facts = check(branded, name)
+        assert (code, facts["writebacks"]) == (0, {"kinds": taken, "way": way, "fields": None})
+        shown = json.loads(branded("integration", "show", "--brand", "9999", "--name", name, "--json")[1])
+        assert (shown["way"], shown["writebacks"], shown["fields"]) == (way, taken, ["City", "FirstName"])
+    change = ("integration", "set", "--brand", "9999", "--name")
+    for words in (("fetches", "--writebacks", "none"), ("hook", "--webhook", "none")):
+        code, _, said = branded(*change, *words)
+        assert code == 1 and "nobody else takes those of" in said
+    assert branded(*change, "hook", "--webhook", "none", "--writebacks", "pull")[0] == 0
+    assert branded(*change, "hook", "--writebacks", "none", "--webhook", "https://ams.example.org/wb")[0] == 0
+    path.write_text(json.dumps(ams.config))
+    assert branded(*change, "hook", "--webhook", "none", "--config", str(path))[0] == 0
+    assert check(branded, "hook")[1]["writebacks"] == {"kinds": TAKEN, "way": "bridge", "fields": None}

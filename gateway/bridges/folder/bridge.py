@@ -146,10 +146,11 @@ class FolderBridge:
         outbox.put(self._config.outbox, item)
 
     def check(self) -> None:
-        """Returns when the folder can be read and the outbox can be written."""
+        """Returns when the folder can be read and the outbox, if anything is handed over, can be written."""
         self._drop.waiting()
         _require_writable(self._config.folder, "folder of exports")
-        _require_writable(self._config.outbox, "outbox")
+        if self.writes:
+            _require_writable(self._config.outbox, "outbox")
 
     def close(self) -> None:
         """Nothing is held."""

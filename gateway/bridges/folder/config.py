@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gateway.bridges.checks import columns, number, only, word, wrong
-from gateway.domain.writeback import KINDS, UNSUBSCRIBE, USUAL
+from gateway.domain.writeback import KINDS, USUAL
 
 KEYS = ("folder", "columns", "outbox", "pattern", "changes", "delimiter", "encoding", "quiet_s", "order", "writeback")
 ORDERS = ("time", "name")
@@ -84,6 +84,7 @@ def _order(value: object) -> str:
 
 
 def _writeback(value: object) -> frozenset[str]:
-    if not isinstance(value, list) or not all(kind in KINDS for kind in value) or UNSUBSCRIBE not in value:
-        raise wrong("writeback", f"must be a list of kinds with at least 'unsubscribe'; known are {', '.join(KINDS)}")
+    if not isinstance(value, list) or not all(kind in KINDS for kind in value):
+        raise wrong("writeback", f"must be a list of kinds, empty where nothing is handed over; known are "
+                                 f"{', '.join(KINDS)}")
     return frozenset(value)

@@ -85,7 +85,7 @@ def read_config(config: Mapping[str, object]) -> HttpConfig:
     listed = mapping("members", config.get("members"), "path and fields")
     only(listed, MEMBERS_KEYS, "members.")
     fields = member_fields("members.fields", listed.get("fields"))
-    writeback, changes = read_writeback(config.get("writeback"))
+    writeback, changes = read_writeback(config.get("writeback", {}))
     return HttpConfig(
         url=url, headers=headers, oauth=oauth,
         path=below("members.path", listed.get("path")), items=place("members.items", listed.get("items", "")),

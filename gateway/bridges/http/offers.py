@@ -10,7 +10,7 @@ from gateway.bridges.http.calls import SLOT, Call, texts_of
 from gateway.bridges.http.keys import Paging, below, check_slots, member_fields, paging, parameter, place, somewhere
 from gateway.bridges.http.places import Json
 from gateway.domain.fields import fold
-from gateway.domain.writeback import FIELD_CHANGED, KINDS, UNSUBSCRIBE
+from gateway.domain.writeback import FIELD_CHANGED, KINDS
 
 METHODS = ("POST", "PUT", "PATCH", "DELETE")
 MAX_AT_ONCE = 200
@@ -143,9 +143,7 @@ def read_writeback(value: object) -> tuple[dict[str, Call], dict[str, Call]]:
 
     Raises ``INVALID_VALUE`` with the key at fault and the remedy.
     """
-    given = mapping("writeback", value, "at least the call 'unsubscribe': opt-outs are always written back")
-    if UNSUBSCRIBE not in given:
-        raise wrong("writeback", "must have at least the call 'unsubscribe': opt-outs are always written back")
+    given = mapping("writeback", value, "a call for each kind that is written back")
     only(given, KINDS, "writeback.")
     calls = {kind: _call(f"writeback.{kind}", each) for kind, each in given.items() if kind != FIELD_CHANGED}
     if FIELD_CHANGED not in given:

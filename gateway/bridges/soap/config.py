@@ -23,7 +23,7 @@ from gateway.bridges.soap.calls import (
 )
 from gateway.bridges.soap.documents import is_url
 from gateway.domain.fields import fold
-from gateway.domain.writeback import FIELD_CHANGED, KINDS, UNSUBSCRIBE
+from gateway.domain.writeback import FIELD_CHANGED, KINDS
 
 KEYS = ("wsdl", "service", "port", "endpoint", "auth", "members", "members_by_id", "values", "groups", "writeback",
         "check", "faults", "timeout_s", "ca_file", "plain_http")
@@ -99,7 +99,7 @@ def read_config(config: Mapping[str, object]) -> SoapConfig:
     only(given, (*CALL_KEYS, "fields", "paging", "since"), "members.")
     members = _listing("members", given, ("since",), columns("members.fields", given.get("fields"), "its place"))
     groups, group_members = _groups(config.get("groups"), members.fields)
-    writeback, changes = _writeback(config.get("writeback"))
+    writeback, changes = _writeback(config.get("writeback", {}))
     probe = None if config.get("check") is None else _call("check", config["check"], ())
     return SoapConfig(
         wsdl=_wsdl(config.get("wsdl"), plain), service=_named("service", config), port=_named("port", config),
@@ -245,9 +245,7 @@ def _groups(value: object, fields: Mapping[str, str]) -> tuple[Listing | None, L
 
 
 def _writeback(value: object) -> tuple[dict[str, SoapCall], dict[str, SoapCall]]:
-    given = mapping("writeback", value, "at least the call 'unsubscribe': opt-outs are always written back")
-    if UNSUBSCRIBE not in given:
-        raise wrong("writeback", "must have at least the call 'unsubscribe': opt-outs are always written back")
+    given = mapping("writeback", value, "a call for each kind that is written back")
     only(given, KINDS, "writeback.")
     calls = {kind: _write(f"writeback.{kind}", each) for kind, each in given.items() if kind != FIELD_CHANGED}
     if FIELD_CHANGED not in given:

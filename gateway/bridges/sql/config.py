@@ -26,7 +26,7 @@ from gateway.bridges.sql.statements import (
     select_from,
     write_statement,
 )
-from gateway.domain.writeback import FIELD_CHANGED, KINDS, UNSUBSCRIBE
+from gateway.domain.writeback import FIELD_CHANGED, KINDS
 
 KEYS = ("url", "members", "changed", "separator", "memberships", "values", "groups", "writeback", "repeated",
         "timeout_s")
@@ -99,7 +99,7 @@ def read_config(config: Mapping[str, object]) -> SqlConfig:
     only(config, KEYS, "")
     url = _url(config.get("url"))
     members, changed = _members(config, url)
-    statements, of_fields = _writeback(config.get("writeback"))
+    statements, of_fields = _writeback(config.get("writeback", {}))
     return SqlConfig(
         url, members, changed, _separator(config.get("separator", INTEREST_SEPARATOR)), _memberships(config, url),
         _values(config["values"], url) if "values" in config else None,
@@ -226,13 +226,11 @@ def _groups(value: object) -> Groups:
 
 def _writeback(value: object) -> tuple[dict[str, sa.TextClause], dict[str, sa.TextClause]]:
     """The statements of the kinds, and those of single fields."""
-    if not isinstance(value, Mapping) or UNSUBSCRIBE not in value:
-        raise wrong("writeback", "must be an object with at least the statement 'unsubscribe': opt-outs are always "
-                                  "written back")
-    only(value, KINDS, "writeback.")
-    of_fields = value.get(FIELD_CHANGED)
+    given = mapping("writeback", value, "a statement for each kind that is written back")
+    only(given, KINDS, "writeback.")
+    of_fields = given.get(FIELD_CHANGED)
     by_field = field_statements(f"writeback.{FIELD_CHANGED}", of_fields) if isinstance(of_fields, Mapping) else {}
-    return {kind: write_statement(f"writeback.{kind}", text) for kind, text in value.items()
+    return {kind: write_statement(f"writeback.{kind}", text) for kind, text in given.items()
             if kind != FIELD_CHANGED or not by_field}, by_field
 
 
