@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,11 +13,13 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Engine, make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.pool import StaticPool
 
 from gateway.errors import GatewayError
 from gateway.log import event as log_event
 
-__all__ = ["Connection", "Engine", "begin", "create_engine", "feed", "is_postgresql", "read", "sqlite_file"]
+__all__ = ["Connection", "Engine", "begin", "create_engine", "engine_on", "feed", "is_postgresql", "read",
+           "sqlite_file"]
 
 log = logging.getLogger("gateway.db")
 BUSY_TIMEOUT_S = 30.0
@@ -43,6 +46,15 @@ def create_engine(url: str) -> Engine:
     return engine
 
 
+def engine_on(connection: sqlite3.Connection) -> Engine:
+    """An engine whose only connection is this one, with ``isolation_level`` None and its files as the caller wants
+    them: for scratch that nobody else sees."""
+    engine = sa.create_engine("sqlite://", creator=lambda: connection, poolclass=StaticPool, hide_parameters=True)
+    event.listen(engine, "connect", _teach_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
 def sqlite_file(url: str) -> Path | None:
     """The file of a SQLite database; None for PostgreSQL."""
     made = make_url(url)
@@ -51,8 +63,13 @@ def sqlite_file(url: str) -> Path | None:
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "cache_size=-8000"):
         connection.execute(f"PRAGMA {pragma}")
+    _teach_sqlite(connection, _record)
+
+
+def _teach_sqlite(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA foreign_keys=ON")
     connection.create_function("lower_all", 1, _lower_all, deterministic=True)
 
 

@@ -25,7 +25,7 @@ from gateway.domain.records import Identifier, ImportOptions, SubscriberRecord
 from gateway.domain.resolution import Identity
 from gateway.domain.sync import ROW_CLASSES
 from gateway.errors import GatewayError
-from gateway.services import erasure, imports, onetomany, plainrows, writebacks
+from gateway.services import erasure, imports, onetomany, plainrows, sync, writebacks
 from gateway.services.importpicture import picture
 from tests.support.brands import told
 from tests.support.histories import (
@@ -403,12 +403,14 @@ def ended(stage, brand_id, wanted):
 
 
 @FEW
-@given(history=histories(12), act=syncs())
-def test_p12_preview_and_run_give_the_same_numbers(stage, history, act):
-    """ID-P12: of a sync, and of switching One-to-Many on (ID-73, ID-74)."""
+@given(history=histories(12), act=syncs(), in_place=st.integers(0, 9).map(bool))
+def test_p12_preview_and_run_give_the_same_numbers(stage, history, act, in_place):
+    """ID-P12: of a sync, in place and on a copy, and of switching One-to-Many on (ID-73, ID-74)."""
     brand_id = played(stage, history)
     before = personal(stage, brand_id)
-    preview = stage.sync(brand_id, act.given, preview=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sync, "CHUNK_ROWS", sync.CHUNK_ROWS if in_place else 1)
+        preview = stage.sync(brand_id, act.given, preview=True)
     assert personal(stage, brand_id) == before
     run = stage.sync(brand_id, act.given)
     assert (run.state, run.counters) == (preview.state, preview.counters)

@@ -8,8 +8,11 @@ import sqlalchemy as sa
 from gateway.bridges import registry
 from gateway.bridges.port import MemberStream, RemoteMember
 from gateway.db.models.imports import decision
-from gateway.db.models.subscribers import interest, remote_key, subscriber
+from gateway.db.models.imports import upload as upload_row
+from gateway.db.models.subscribers import cached_value, field, interest, remote_key, subscriber
 from gateway.db.models.sync import sync_run
+from gateway.db.queries import fields
+from gateway.db.queries.privatecopy import RESERVE_BYTES
 from gateway.domain.accounts import system_actor
 from gateway.domain.records import Group, Identifier, ImportOptions, SubscriberRecord
 from gateway.domain.sync import ROW_CLASSES
@@ -293,6 +296,71 @@ def test_ten_rows_or_a_tenth_do_not_trip_the_brake(world, ams, made):
     run(world, made)
     del ams.people[:10]
     assert counts(run(world, made)) == {"read": 20, "unchanged": 20, "swept": 10, "orphaned": 10}
+
+
+@pytest.mark.parametrize("kind", ["preview", "held"])
+def test_nobody_waits_for_what_is_only_tried(world, ams, made, monkeypatch, kind):
+    """ID-70, ID-71, ID-77: others import meanwhile, a run keeps its lease, and no file with people has a name."""
+    for number in range(40):
+        ams.put(str(number), f"{number}@example.org")
+    run(world, made)
+    with world.unit() as unit:
+        fields.add(unit.connection, 1, [{"name": "City", "folded": "city", "kind": "text"}], unit.now)
+        unit.connection.execute(sa.insert(cached_value).values(
+            brand_id=1, integration_id=made, remote_id="39", value="Xanadu", fetched_at=unit.now,
+            field_id=unit.connection.scalar(sa.select(field.c.id).where(field.c.folded == "city"))))
+    others = world.actor(brand_id=2)
+    before, spool, tried = everything(world), world.settings.spool_dir, []
+
+    def looked_at(unit, *args, **kwargs):
+        apply(unit, *args, **kwargs)
+        world.clock.advance(minutes=2)
+        with world.gateway.unit(others, 0.1) as other:
+            imports.import_records(other, [SubscriberRecord(email=f"{len(tried)}@example.net")], ImportOptions())
+        if kind == "held" and is_copied:  # in place, the brand's lock keeps others away
+            with world.reading() as reading:
+                assert reading.connection.scalar(sa.select(upload_row.c.lease_until).join(
+                    sync_run, sync_run.c.upload_id == upload_row.c.id).where(
+                    sync_run.c.state == "running")) > world.clock()
+        tried.append((list(spool.iterdir()) if spool.is_dir() else [],
+                      unit.connection.scalar(sa.select(sa.func.count()).select_from(cached_value))))
+
+    apply = syncrows.apply_rows
+    is_copied = world.gateway.engine.dialect.name == "sqlite"
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "CHUNK_ROWS", 10)
+        patch.setattr(syncrows, "apply_rows", looked_at)
+        del ams.people[:11]
+        ams.put("new", "new@example.org")
+        report = sync.run(world.gateway, 1, made, preview=kind == "preview")
+    assert (report.state, report.counters["swept"], report.counters["new"]) == ("held", 11, 1)
+    assert tried == [([], 0 if is_copied else 1)] * 3
+    assert [row for row in everything(world)[0] if not row.email.endswith(".net")] == before[0]
+    assert everything(world)[1] == before[1]
+    released = run(world, made, release=True)
+    assert released.counters == report.counters
+
+
+@pytest.mark.parametrize("beyond", [-1, 3])
+def test_a_disk_without_room_for_a_copy_is_said(world, ams, made, monkeypatch, tmp_path, beyond):
+    """ID-71: as many pages beyond the reserve and the database itself: at once, or while the copy grows."""
+    if world.gateway.engine.dialect.name != "sqlite":
+        pytest.skip("nothing is copied")
+    for number in range(200):
+        ams.put(str(number), f"{number}@example.org")
+    before = everything(world)
+    with world.gateway.engine.connect() as connection:
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "CHUNK_ROWS", 100)
+        patch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {
+            "free": RESERVE_BYTES + (pages + beyond) * 4096}))
+        with pytest.raises(GatewayError) as caught:
+            sync.run(world.gateway, 1, made, preview=True)
+    assert (caught.value.code, caught.value.retryable) == ("UNAVAILABLE", True)
+    assert "no room for a copy" in caught.value.message and "Make room" in caught.value.message
+    assert (everything(world), list(world.settings.spool_dir.iterdir())) == (before, [])
+    assert run(world, made, preview=True).counters == run(world, made).counters
 
 
 def test_preview_stores_nothing_and_gives_the_numbers_of_the_run(world, ams, made, monkeypatch):
