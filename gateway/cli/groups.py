@@ -121,7 +121,9 @@ def _open(args: argparse.Namespace) -> app.Gateway:
 def _group_facts(each: GroupView) -> dict[str, object]:
     return {"groupId": each.group_id, "name": each.name, "size": each.size,
             "interestId": None if each.interest_id is None else str(each.interest_id), "interest": each.interest,
-            "resolvedAt": None if each.resolved_at is None else instant(each.resolved_at)}
+            "resolvedAt": None if each.resolved_at is None else instant(each.resolved_at), "gone": each.is_gone,
+            "lastState": each.last and each.last.state, "lastMessage": (each.last and each.last.message) or None,
+            "lastReadAt": None if each.last is None else instant(each.last.started_at)}
 
 
 def _group_sentence(each: GroupView) -> str:
@@ -129,7 +131,11 @@ def _group_sentence(each: GroupView) -> str:
     if each.interest is None:
         return f"{each.group_id}: {each.name}{size}"
     resolved = "never resolved" if each.resolved_at is None else f"resolved {instant(each.resolved_at)}"
-    return f"{each.group_id}: {each.name}{size} - interest {each.interest_id} '{each.interest}', {resolved}"
+    what = "is not offered any more" if each.is_gone else f"{each.name}{size}"
+    last = each.last
+    since = "" if last is None or last.state == SUCCESS else \
+        f", last reading {last.state} at {instant(last.started_at)}" + (f": {last.message}" if last.message else "")
+    return f"{each.group_id}: {what} - interest {each.interest_id} '{each.interest}', {resolved}{since}"
 
 
 def _orphan_facts(each: OrphanView) -> dict[str, object]:

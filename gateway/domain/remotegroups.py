@@ -17,15 +17,28 @@ GROUP_COUNTS = (MEMBERS, JOINED, LEFT, OPTED_OUT)
 
 
 @dataclass(frozen=True, slots=True)
+class LastReading:
+    """How a group was read last: ``state`` as of a sync, or that somebody is at it; ``message`` why."""
+
+    state: str
+    message: str
+    started_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class GroupView:
-    """A group as its AMS offers it; ``interest_id`` and ``interest``: it is one here already."""
+    """A group as its AMS offers it; ``interest_id`` and ``interest``: it is one here already, whose last complete
+    answer is of ``resolved_at``, while ``last`` may have ended otherwise. ``is_gone``: an interest here whose group the
+    AMS does not offer any more; ``name`` is the interest's then."""
 
     group_id: str
     name: str
-    size: int | None
-    interest_id: int | None
-    interest: str | None
-    resolved_at: dt.datetime | None
+    size: int | None = None
+    interest_id: int | None = None
+    interest: str | None = None
+    resolved_at: dt.datetime | None = None
+    last: LastReading | None = None
+    is_gone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,7 +30,8 @@ def routes(gateway: Gateway) -> Blueprint:
     @made.get("/integrations/<name>/groups")
     @operation("PUSH-37", "Which groups a foreign system offers", answer=schema.REMOTE_GROUPS,
                codes=("NOT_ALLOWED", "STATE_CONFLICT"), about="Takes a key with the scope report or import. The system "
-               "is asked. POST /interests makes an interest of a group.")
+               "is asked. POST /interests makes an interest of a group. Interests whose group is not offered any more "
+               "come last.")
     def groups(name: str) -> Response:
         return show({"items": [_group(each) for each in remotegroups.find(gateway, g.actor, name)]})
 
@@ -80,9 +81,11 @@ def _add_resolving(made: Blueprint, gateway: Gateway) -> None:
 
 
 def _group(each: GroupView) -> Json:
+    last = each.last
     return known(groupId=each.group_id, name=each.name, size=each.size,
                  interestId=None if each.interest_id is None else str(each.interest_id), interest=each.interest,
-                 resolvedAt=each.resolved_at)
+                 resolvedAt=each.resolved_at, gone=each.is_gone or None, lastState=last and last.state,
+                 lastMessage=(last and last.message) or None, lastReadAt=last and last.started_at)
 
 
 def _resolution(report: GroupReport) -> Json:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import logging
 from contextlib import closing
+from dataclasses import replace
 
 from gateway.bridges.port import Outage, Refused, RemoteGroup
 from gateway.db.queries import interests, locks, own_interests
@@ -37,7 +38,8 @@ log = logging.getLogger("gateway.services")
 
 
 def find(gateway: Gateway, actor: Actor, integration: str) -> tuple[GroupView, ...]:
-    """The groups that the AMS offers now, in its own order, and which of them are interests here.
+    """The groups that the AMS offers now, in its own order, and which of them are interests here; then those interests
+    whose group it does not offer any more.
 
     Asks the foreign system. Raises ``NOT_ALLOWED`` without the right ``import`` or ``report``, ``NOT_FOUND``,
     ``STATE_CONFLICT`` for an integration without a bridge, ``UNAVAILABLE`` while the system is away.
@@ -49,13 +51,15 @@ def find(gateway: Gateway, actor: Actor, integration: str) -> tuple[GroupView, .
     offered = _described(gateway, actor.brand_id, integration_id)
     with gateway.reading(actor) as unit:
         known = {each.group_id: each for each in queries.of_integration(unit.connection, unit.brand_id, integration_id)}
-        resolved = queries.last_resolved(unit.connection, unit.brand_id, [each.interest_id for each in known.values()])
-    found = []
-    for group in offered:
-        here = known.get(group.group_id)
-        found.append(GroupView(group.group_id, group.name, group.size, here and here.interest_id, here and here.name,
-                               None if here is None else resolved.get(here.interest_id)))
-    return tuple(found)
+        ids = [each.interest_id for each in known.values()]
+        resolved = queries.last_resolved(unit.connection, unit.brand_id, ids)
+        last = queries.last_readings(unit.connection, unit.brand_id, integration_id, ids)
+    views = [GroupView(group.group_id, group.name, group.size) for group in offered]
+    there = {group.group_id for group in offered}
+    views += [GroupView(group_id, here.name, is_gone=True) for group_id, here in known.items() if group_id not in there]
+    return tuple(view if (here := known.get(view.group_id)) is None else replace(
+        view, interest_id=here.interest_id, interest=here.name, resolved_at=resolved.get(here.interest_id),
+        last=last.get(here.interest_id)) for view in views)
 
 
 def add(gateway: Gateway, actor: Actor, integration: str, group_id: str, name: str | None = None) -> InterestView:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gateway.clock import instant
 from gateway.domain.accounts import Actor
 from gateway.domain.orphans import OrphanFilter, OrphanView
 from gateway.domain.reconcile import Difference as Differing
@@ -72,9 +73,13 @@ def reconcile_integration(gateway: Gateway, actor: Actor, request: Any) -> Value
 
 
 def _group(each: GroupView) -> Values:
+    last = each.last
     return {"groupId": each.group_id, "name": each.name, "size": each.size,
             "interestId": None if each.interest_id is None else str(each.interest_id), "interest": each.interest,
-            "resolvedAt": each.resolved_at}
+            "resolvedAt": each.resolved_at, "extra": convert.extra(
+                gone="true" if each.is_gone else None, lastState=last and last.state,
+                lastMessage=(last and last.message) or None,
+                lastReadAt=None if last is None else instant(last.started_at))}
 
 
 def _orphan(each: OrphanView) -> Values:

@@ -35,6 +35,10 @@ def test_groups(branded, ams):
     ams.do("DELETE FROM lists")
     code, said, _ = branded("group", "resolve", "--brand", "9999", "--interest", "The Board")
     assert (code, "left: 0" in said) == (1, True)
+    said = branded("group", "list", *named)[1]
+    assert said.startswith("7: is not offered any more - interest ") and ", last reading failed at 20" in said
+    (told,) = json.loads(branded("group", "list", *named, "--json")[1])["groups"]
+    assert (told["gone"], told["lastState"], told["name"]) == (True, "failed", "The Board") and told["resolvedAt"]
     assert branded("group", "add", *named, "--group", "99")[0] == 1
     assert branded("group", "list", "--brand", "1", "--integration", "members")[0] == 1
 

@@ -40,7 +40,11 @@ def test_a_group_as_an_interest(door, call, other, ams):
     door.world.clock.advance(seconds=1)
     found = call.get("/interests?name=Directors").json["items"][0]
     assert (found["members"], "resolvedAt" in found) == (2, True)
-    assert call.get("/integrations/members/groups").json["items"][0]["interest"] == "Directors"
+    told = call.get("/integrations/members/groups").json["items"][0]
+    assert (told["interest"], told["lastState"], "gone" in told) == ("Directors", "success", False)
+    del ams.groups["board"]
+    (told,) = call.get("/integrations/members/groups").json["items"]
+    assert (told["groupId"], told["name"], told["gone"]) == ("board", "Directors", True)
     assert other.get("/integrations/members/groups").json["code"] == "NOT_FOUND"
     assert other.post(path).json["code"] == "NOT_FOUND"
 

@@ -11,6 +11,7 @@ from gateway.db.models.sync import sync_run
 from gateway.domain.accounts import system_actor
 from gateway.domain.mailing import MailingDraft
 from gateway.domain.records import Identifier, ImportOptions, StatusEntry, SubscriberRecord
+from gateway.domain.remotegroups import GroupView, LastReading
 from gateway.errors import GatewayError
 from gateway.services import (
     explain,
@@ -96,6 +97,24 @@ class TestDiscovery:
         (first, second) = remotegroups.find(world.gateway, system_actor(1, "cli"), "ams")
         assert (first.interest_id, first.interest, first.resolved_at) == (interest_id, "The Board", report.started_at)
         assert second.interest_id is None
+
+    def test_an_interest_whose_group_is_gone_is_listed(self, world, ams, made):
+        """ID-38, ID-66: last, with how it was read last; another brand's is not there."""
+        ams.groups["other"] = ("Former members", [])
+        interest_id, actor = board(world, name="Directors"), system_actor(1, "cli")
+        bridged(world, brand_id=2)
+        board(world, brand_id=2)
+        done = resolve(world, interest_id)
+        (there, _) = remotegroups.find(world.gateway, actor, "ams")
+        assert (there.is_gone, there.last) == (False, LastReading("success", "", done.started_at))
+        del ams.groups["board"]
+        failed = resolve(world, interest_id)
+        (other, gone) = remotegroups.find(world.gateway, actor, "ams")
+        assert (other.group_id, other.is_gone, other.last) == ("other", False, None)
+        assert gone == GroupView("board", "Directors", None, interest_id, "Directors", done.started_at,
+                                 LastReading("failed", failed.message, failed.started_at), True)
+        (_, theirs) = remotegroups.find(world.gateway, system_actor(2, "cli"), "ams")
+        assert theirs.last is None and theirs.is_gone and theirs.interest_id != interest_id
 
     def test_a_group_becomes_an_interest_once(self, world, ams, made):
         view = remotegroups.add(world.gateway, system_actor(1, "cli"), "ams", " board ", "Directors")

@@ -38,6 +38,12 @@ def test_a_group_as_an_interest(door, ams, clock):
     clock.advance(seconds=1)
     found = door.call("FindInterests", name="The Board").item[0]
     assert found.members == 2 and {each.name for each in found.extra} == {"groupId", "resolvedAt"}
+    (group,) = door.call("FindRemoteGroups", integration="members").item
+    assert {each.name: each.value for each in group.extra}.items() >= {"lastState": "success"}.items()
+    del ams.groups["board"]
+    (group,) = door.call("FindRemoteGroups", integration="members").item
+    assert (group.groupId, group.interestId, group.size) == ("board", made.interestId, None)
+    assert {each.name: each.value for each in group.extra}["gone"] == "true"
     with pytest.raises(Refused) as refused:
         door.call("ResolveInterest", interest="Gold")
     assert refused.value.code == "STATE_CONFLICT"

@@ -18,6 +18,7 @@ from gateway.db.queries import syncruns
 from gateway.db.queries.bulk import among
 from gateway.db.queries.syncruns import RunRow
 from gateway.domain import sync as rules
+from gateway.domain.remotegroups import LastReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,20 @@ def last_resolved(connection: Connection, brand_id: int, interest_ids: Sequence[
         .where(t.brand_id == brand_id, among(connection, t.interest_id, list(interest_ids)),
                t.state == rules.SUCCESS).group_by(t.interest_id))
     return {interest_id: at for interest_id, at in rows}
+
+
+def last_readings(connection: Connection, brand_id: int, integration_id: int,
+                  interest_ids: Sequence[int]) -> dict[int, LastReading]:
+    """How each of these interests of one integration was read last, or is being read; one that never was is absent."""
+    if not interest_ids:
+        return {}
+    t = sync_run.c
+    newest = sa.select(sa.func.max(t.id)).where(
+        t.brand_id == brand_id, t.integration_id == integration_id,
+        among(connection, t.interest_id, list(interest_ids))).group_by(t.interest_id)
+    rows = connection.execute(sa.select(t.interest_id, t.state, t.message, t.started_at).where(
+        t.brand_id == brand_id, t.id.in_(newest)))
+    return {interest_id: LastReading(state, message or "", at) for interest_id, state, message, at in rows}
 
 
 def inside(connection: Connection, brand_id: int, interest_id: int, source_id: int, channel: str,

@@ -11,7 +11,10 @@ from gateway.push.schemas.kinds import Flag, Id, Instant, Many, Number, Text, Th
 REMOTE_GROUP = Thing(
     "RemoteGroup", {"groupId": Text("the system's own id"), "name": Text()},
     {"size": Number("how many are in it, if the system says so"), "interestId": Id("it is this interest already"),
-     "interest": Text("that interest's name"), "resolvedAt": Instant("when it was last asked who is in it")},
+     "interest": Text("that interest's name"), "resolvedAt": Instant("when it was last asked who is in it"),
+     "gone": Flag("the system does not offer it any more; its name is the interest's then"),
+     "lastState": Text("how the last reading ended, such as success, failed or held, or running; new words may come"),
+     "lastMessage": Text("why, for a person"), "lastReadAt": Instant("when that was begun")},
     "A group, list or saved search of a foreign system.")
 REMOTE_GROUPS = Thing("RemoteGroups", {"items": Many(REMOTE_GROUP, "in the system's order")})
 
