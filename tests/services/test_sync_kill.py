@@ -77,6 +77,18 @@ def test_a_worker_that_is_killed_while_it_applies(world, ams, made, tmp_path):
     assert (counters["read"], counters["new"], counters["unchanged"]) == (30, 20, 10)
 
 
+def test_nothing_is_left_of_a_preview_that_is_killed(world, made, tmp_path):
+    """ID-71: neither rows nor a file that names people."""
+    data = tmp_path / "data"
+    with subprocess.Popen([sys.executable, "-m", "tests.support.sync_worker", world.settings.database_url, str(made),
+                           str(data), "10", "preview"], stdout=subprocess.PIPE) as worker:
+        assert worker.stdout.readline() == b"tried\n"
+        worker.kill()
+    assert [path for path in data.glob("**/*") if path.is_file()] == []
+    assert (stored(world), runs(world)) == ([], [])
+    assert sync.run(world.gateway, 1, made).counters["new"] == 30
+
+
 def test_two_hosts_make_one_run(world, ams, made):
     """ID-67: each with its own engine and threads; whoever comes second finds the run at work, or done."""
     with world.unit(world.actor(role="admin", integration="crm")) as unit:

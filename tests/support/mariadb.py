@@ -18,7 +18,6 @@ from tests.support.servers import identity_for
 
 START_TIMEOUT_S = 60.0
 OPTIONS = {
-    "innodb-flush-log-at-trx-commit": "0",  # the server dies with the tests: only its speed matters
     "skip-networking": "1",
     "innodb-buffer-pool-size": "16M",
     "innodb-log-file-size": "8M",
