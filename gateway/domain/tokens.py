@@ -6,8 +6,6 @@ wrong with it, so that no door can tell a stranger more than "no".
 
 from __future__ import annotations
 
-import base64
-import binascii
 import datetime as dt
 import functools
 import hashlib
@@ -17,6 +15,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any, NamedTuple
+
+from gateway.domain.tokentext import from_base32, from_base64, to_base32, to_base64
 
 LINK_MAC_BYTES = 16  # 128 bits
 ADDRESS_MAC_BYTES = 10  # 80 bits: a local part has 64 characters at most (SEND-44)
@@ -28,8 +28,6 @@ _PREFIX_OF_LOCAL_PART = 2
 _LINK_BYTES = 2
 _TAIL_BYTES = _LINK_BYTES + LINK_MAC_BYTES  # 18, as the head a multiple of 3: many tokens are encoded as one
 _ONE_BYTE = tuple(bytes((value,)) for value in range(128))
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_BASE32 = b"abcdefghijklmnopqrstuvwxyz234567".ljust(256)
 
 
 class Kind(IntEnum):
@@ -172,7 +170,7 @@ def mint_message(keys: Keys, brand_id: int, delivery_id: int, instance_id: int, 
 
 def read(keys: Keys, text: str) -> Token | None:
     """The token that we once minted as ``text``, else ``None``; never raises, compares in constant time."""
-    data = _from_base64(text) if len(text) <= _MAX_TOKEN_CHARS else None
+    data = from_base64(text) if len(text) <= _MAX_TOKEN_CHARS else None
     if not data or len(data) < _TAIL_BYTES:
         return None
     return _read_hit(keys, text, data) if data[1] in _OF_INSTANCE else _read(keys, text, data, _mint_link)
@@ -194,7 +192,7 @@ def mint_address(keys: Keys, token: Token) -> str:
 def read_address(keys: Keys, text: str) -> Token | None:
     """The token minted by :func:`mint_address`, in any letter case, else ``None``; never raises."""
     text = text.lower() if text.isascii() else ""
-    data = _from_base32(text) if len(text) <= _MAX_TOKEN_CHARS else None
+    data = from_base32(text) if len(text) <= _MAX_TOKEN_CHARS else None
     return _read(keys, text, data, _mint_address) if data else None
 
 
@@ -230,7 +228,7 @@ def seal(keys: Keys, purpose: str, payload: Any, expires_at: dt.datetime) -> str
 
 def unseal(keys: Keys, purpose: str, text: str, now: dt.datetime) -> Any | None:
     """The payload sealed for this ``purpose``; ``None`` when damaged, made for something else, or expired."""
-    data = _from_base64(text) if len(text) <= _MAX_SEALED_CHARS else None
+    data = from_base64(text) if len(text) <= _MAX_SEALED_CHARS else None
     facts = _take_numbers(data[:-LINK_MAC_BYTES], 2) if data else None
     if facts is None:
         return None
@@ -243,7 +241,7 @@ def unseal(keys: Keys, purpose: str, text: str, now: dt.datetime) -> Any | None:
 def _seal(keys: Keys, number: int, purpose: str, expires_ms: int, body: bytes) -> str:
     state = _hmac_state(keys.secrets[number], "seal:" + purpose)
     facts = _number(number) + _number(expires_ms) + body
-    return _to_base64(facts + _mac(state, facts)[:LINK_MAC_BYTES])
+    return to_base64(facts + _mac(state, facts)[:LINK_MAC_BYTES])
 
 
 # --- the parts of both ----------------------------------------------------------------------------------------------
@@ -262,7 +260,7 @@ def _mint_hit(keys: Keys, number: int, token: Token) -> str:
     pair = (token.link & ~1).to_bytes(_LINK_BYTES, "big"), (token.link | 1).to_bytes(_LINK_BYTES, "big")
     two = _hits(keys.secrets[number], head, (pair,))
     half = len(two) // 2
-    return _to_base64(two[half:] if token.link & 1 else two[:half])
+    return to_base64(two[half:] if token.link & 1 else two[:half])
 
 
 def _mint_address(keys: Keys, number: int, token: Token) -> str:
@@ -272,16 +270,16 @@ def _mint_address(keys: Keys, number: int, token: Token) -> str:
 
 
 def _link_text(secret: bytes, facts: bytes) -> str:
-    return _to_base64(facts + _mac(_hmac_state(secret, "link"), facts)[:LINK_MAC_BYTES])
+    return to_base64(facts + _mac(_hmac_state(secret, "link"), facts)[:LINK_MAC_BYTES])
 
 
 def _address_text(secret: bytes, facts: bytes) -> str:
-    return _to_base32(facts + _mac(_hmac_state(secret, "address"), facts)[:ADDRESS_MAC_BYTES])
+    return to_base32(facts + _mac(_hmac_state(secret, "address"), facts)[:ADDRESS_MAC_BYTES])
 
 
 def _hit_texts(secret: bytes, head: bytes, count: int) -> list[str]:
     """The tokens of links 0 to ``count - 1``, encoded as one."""
-    texts = _to_base64(_hits(secret, head, _pairs(count)))
+    texts = to_base64(_hits(secret, head, _pairs(count)))
     return [*map(texts.__getitem__, _places(count, (len(head) + _TAIL_BYTES) // 3 * 4))]
 
 
@@ -388,47 +386,3 @@ def _take_numbers(data: bytes, count: int) -> tuple[list[int], bytes] | None:
             if len(numbers) == count:
                 return numbers, data[at + 1:]
     return None
-
-
-def _to_base64(data: bytes) -> str:
-    return binascii.b2a_base64(data, newline=False).translate(_URL_SAFE).rstrip(b"=").decode()
-
-
-def _to_base32(data: bytes) -> str:
-    """Lower case, without padding, of at most 40 bytes; in a quarter of the time of ``base64.b32encode``.
-
-    The halves of the whole are moved apart, then the halves of each half, until each five bits have a byte.
-    """
-    chars = 32 if len(data) <= 20 else 64
-    value = int.from_bytes(data.ljust(chars * 5 // 8, b"\0"), "big")
-    for low, high, shift in _lanes(chars // 2):
-        value = value & low | (value & high) << shift
-    return value.to_bytes(chars, "big").translate(_BASE32)[:(8 * len(data) + 4) // 5].decode()
-
-
-@functools.cache
-def _lanes(half: int) -> tuple[tuple[int, int, int], ...]:
-    """For each step, of which the first halves twice ``half`` characters: which bits stay, which are moved, and how
-    far."""
-    steps = []
-    for chars in (half >> step for step in range(half.bit_length())):
-        low = sum(((1 << 5 * chars) - 1) << 16 * chars * lane for lane in range(half // chars))
-        steps.append((low, low << 5 * chars, 3 * chars))
-    return tuple(steps)
-
-
-def _from_base64(text: str) -> bytes | None:
-    return _decoded(base64.urlsafe_b64decode, text, 4)
-
-
-def _from_base32(text: str) -> bytes | None:
-    return _decoded(base64.b32decode, text.upper(), 8)
-
-
-def _decoded(decode: Callable[[str], bytes], text: str, block: int) -> bytes | None:
-    if not text.isascii():
-        return None
-    try:
-        return decode(text + "=" * (-len(text) % block))
-    except (binascii.Error, ValueError):
-        return None
