@@ -111,11 +111,13 @@ def begin_line(delivery_id: int, attempt: int) -> bytes:
 
 def result_line(result: Result) -> bytes:
     """SEND-17. The text is made printable and cut, so that the line stays one line."""
-    text = result.text if result.text.isprintable() else "".join(c if c.isprintable() else " " for c in result.text)
-    since = result.at - _EPOCH
+    delivery_id, attempt, moment, verdict, code, enhanced, stage, text = result
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else " " for c in text)
+    since = moment - _EPOCH
     at = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
-    return _line(f"R {result.delivery_id} {result.attempt} {at} {result.verdict} {result.code or '-'} "
-                 f"{result.enhanced or '-'} {result.stage} {text[:MAX_TEXT]}".encode())
+    return _line(f"R {delivery_id} {attempt} {at} {verdict} {code or '-'} {enhanced or '-'} {stage} "
+                 f"{text[:MAX_TEXT]}".encode())
 
 
 def parse(data: bytes) -> Segment:

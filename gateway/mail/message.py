@@ -17,18 +17,20 @@ from urllib.parse import urlsplit
 from gateway.domain import files, tokens
 from gateway.domain.files import MailingFile
 from gateway.domain.hits import HIDDEN_URL
-from gateway.domain.tokens import Keys, Kind, Token
+from gateway.domain.tokens import Keys, Kind, MessageTokens, Token
 from gateway.errors import GatewayError
 from gateway.mail import headers, links, mime, personalise, plaintext, quoted
 from gateway.mail.mime import Layout
 from gateway.mail.personalise import (
     HTML,
     PREFERENCES_URL,
+    SPECIAL_TAGS,
     SUBJECT,
     TEXT,
     UNSUBSCRIBE_URL,
     VIEW_URL,
     Own,
+    Sequenced,
     Template,
 )
 from gateway.mail.wire import FINAL_DOT, DataForm
@@ -99,6 +101,17 @@ class RenderedMessage:
     size_bytes: int
 
 
+class Body(NamedTuple):
+    """What comes after the headers: both texts in their parts, to be filled, then what is the same for everybody."""
+
+    texts: Sequenced
+    after: bytes
+
+    def filled(self, slots: list[str]) -> tuple[bytes, bytes]:
+        """The body of one message, to be joined."""
+        return self.texts.filled(slots).encode("ascii"), self.after
+
+
 @dataclass(frozen=True, slots=True)
 class CompiledMailing:
     """A mailing ready to be built for any number of recipients; made by :func:`compile_mailing`.
@@ -106,7 +119,7 @@ class CompiledMailing:
     ``links``: the frozen table, number -> URL (SEND-46); the same content always gives the same numbers.
     ``hidden_link``: the number of the link that no person sees (SEND-52), None without one. ``merge_tags``: the fields
     the mailing asks for. ``text_made``: the text part was made from the HTML. ``relative``: addresses in the HTML that
-    lead nowhere from a mail.
+    lead nowhere from a mail. ``pages``: the special tags in it.
     """
 
     links: tuple[str, ...]
@@ -121,10 +134,11 @@ class CompiledMailing:
     subject: Template = field(repr=False)
     html: Template = field(repr=False)
     text: Template = field(repr=False)
+    pages: frozenset[str]
     head: tuple[bytes, ...] = field(repr=False)
-    layout: Layout = field(repr=False)
+    body: Body = field(repr=False)
     sign: Signing | None = field(repr=False)
-    relaxed: tuple[Layout, Template, Template] | None = field(repr=False)
+    relaxed: Body | None = field(repr=False)
 
     def build(self, recipient: Recipient, date: dt.datetime) -> BuiltMessage:
         """The message for one recipient. The same arguments give the same bytes (SEND-23).
@@ -132,34 +146,34 @@ class CompiledMailing:
         Raises ``GatewayError`` INVALID_EMAIL for an address that cannot stand in a message; nothing else that
         comes with a recipient can make it fail. ``date`` is aware.
         """
-        brand_id, delivery_id, keys = recipient.brand_id, recipient.delivery_id, self.keys
         address = headers.wire_address(recipient.email)
-        values, own = self._slots(recipient)
+        made = self._tokens(recipient)
+        values, own = self._slots(recipient, made)
         head = (
             *self.head,
             headers.mailbox("To", recipient.name, address),
             headers.unstructured("Subject", self.subject.render(values)),
             _date_line(int(date.timestamp())),
-            f"Message-ID: <{self.message_id(recipient)}>\r\n".encode(),
-            f"List-Unsubscribe: <{values[UNSUBSCRIBE_URL]}>,\r\n <{self._unsubscribe_address(recipient)}>\r\n".encode())
-        text, html = self.text.slots(values, own), self.html.slots(values, own)
-        body = _body(self.layout, self.text, text, self.html, html)
+            f"Message-ID: <m-{made.message_id}@{self.domain}>\r\n".encode(),
+            f"List-Unsubscribe: <{values[UNSUBSCRIBE_URL]}>,\r\n"
+            f" <mailto:u-{made.unsubscribe_address}@{self.bounce_domain}?subject=unsubscribe>\r\n".encode())
+        slots = self.html.slots(values, self.text.slots(values, own))
         signatures = b""
         if self.sign:
-            text, html = ([*own, *map(quoted.squeezed, slots[len(own):])] for slots in (text, html))
-            layout, text_part, html_part = self.relaxed
-            signatures = self.sign(head, b"".join(_body(layout, text_part, text, html_part, html)))
+            squeezed = [*own, *map(quoted.squeezed, slots[len(own):])]
+            signatures = self.sign(head, b"".join(self.relaxed.filled(squeezed)))
         # No line begins with a dot: headers begin with their name or go on behind a blank, ``quoted`` writes dots
         # there as =2E, base64 has none. And nothing of these lets a bare CR or LF pass.
-        wire = b"".join((signatures, *head, b"\r\n", *body, FINAL_DOT))
-        return BuiltMessage(f"{tokens.verp_local_part(keys, brand_id, delivery_id)}@{self.bounce_domain}", address,
+        wire = b"".join((signatures, *head, b"\r\n", *self.body.filled(slots), FINAL_DOT))
+        return BuiltMessage(f"b-{made.return_path}@{self.bounce_domain}", address,
                             DataForm(wire, len(wire) - len(FINAL_DOT)))
 
     def render(self, recipient: Recipient, date: dt.datetime) -> RenderedMessage:
         """The parts of exactly the message that :meth:`build` makes, for a preview or the view in a browser."""
-        values, own = self._slots(recipient)
+        values, own = self._slots(recipient, self._tokens(recipient))
+        slots = self.html.slots(values, self.text.slots(values, own))
         return RenderedMessage(headers.one_line(self.subject.render(values)),
-                               quoted.plain(self.html.render(values, own)), quoted.plain(self.text.render(values, own)),
+                               quoted.plain(self.html.body.filled(slots)), quoted.plain(self.text.body.filled(slots)),
                                self.build(recipient, date).form.size_bytes)
 
     def message_id(self, recipient: Recipient) -> str:
@@ -167,28 +181,23 @@ class CompiledMailing:
 
         A copy that has no delivery (``delivery_id`` 0) needs an ``instance_id`` of its own to differ from others.
         """
-        token = Token(Kind.MESSAGE, recipient.brand_id, recipient.delivery_id, recipient.instance_id)
-        return f"m-{tokens.mint_address(self.keys, token)}@{self.domain}"
+        return f"m-{self._tokens(recipient).message_id}@{self.domain}"
 
-    def _slots(self, recipient: Recipient) -> tuple[dict[str, str | None], list[str]]:
+    def _tokens(self, recipient: Recipient) -> MessageTokens:
+        return tokens.mint_message(self.keys, recipient.brand_id, recipient.delivery_id, recipient.instance_id,
+                                   len(self.links))
+
+    def _slots(self, recipient: Recipient, made: MessageTokens) -> tuple[dict[str, str | None], list[str]]:
         """The person's values with the special tags, and our own slots; what a person is called cannot replace ours."""
-        keys, brand_id, delivery_id = self.keys, recipient.brand_id, recipient.delivery_id
-        leave = tokens.mint(keys, Token(Kind.UNSUBSCRIBE, brand_id, delivery_id))
-        values = {**recipient.values, UNSUBSCRIBE_URL: f"{self.public_url}{_path(Kind.UNSUBSCRIBE)}{leave}"}
-        own, opened = [leave], ""
+        values = {**recipient.values, UNSUBSCRIBE_URL: f"{self.public_url}{_path(Kind.UNSUBSCRIBE)}{made.unsubscribe}"}
+        own = [made.opened, made.unsubscribe]
         for name, kind in _PAGES:
-            asked = name in self.html.names or name in self.text.names
-            own.append(tokens.mint(keys, Token(kind, brand_id, delivery_id)) if asked else "")
-            if asked:
-                values[name] = f"{self.public_url}{_path(kind)}{own[-1]}"
-        if _OPEN_SLOT in self.html.names:
-            opened = tokens.mint_open(keys, brand_id, delivery_id, recipient.instance_id)
-        clicks = tokens.mint_clicks(keys, brand_id, delivery_id, len(self.links), recipient.instance_id)
-        return values, [opened, *own, *clicks]
-
-    def _unsubscribe_address(self, recipient: Recipient) -> str:
-        token = Token(Kind.UNSUBSCRIBE, recipient.brand_id, recipient.delivery_id)
-        return f"mailto:u-{tokens.mint_address(self.keys, token)}@{self.bounce_domain}?subject=unsubscribe"
+            token = ""
+            if name in self.pages:
+                token = tokens.mint(self.keys, Token(kind, recipient.brand_id, recipient.delivery_id))
+                values[name] = f"{self.public_url}{_path(kind)}{token}"
+            own.append(token)
+        return values, own + made.clicks
 
 
 def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, keys: Keys, feedback_id: str = "",
@@ -208,7 +217,7 @@ def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, k
     domain = mail_domain(public_url)
     subject = personalise.compile_template(content.subject, SUBJECT, "subject", content.html_fields)
     html = _line_ends(content.html)
-    asked = personalise.merge_tags(html, "html") | (subject.names - personalise.SPECIAL_TAGS)
+    asked = personalise.merge_tags(html, "html") | (subject.names - SPECIAL_TAGS)
     text_made = not content.text.strip()
     text = _made_text(html) if text_made else _line_ends(content.text)
     asked |= set() if text_made else personalise.merge_tags(text, "text")
@@ -230,14 +239,15 @@ def compile_mailing(content: MailingContent, *, public_url: str, list_id: str, k
     own = _own_slots(public_url, len(urls or ()))
     key = hashlib.sha256(html.encode("utf-8", "replace")).hexdigest()[:24]
     layout = mime.layout(key, content.files, domain)
-    html_part = personalise.compile_pieces(html, HTML, "html", own, content.html_fields)
     text_part = personalise.compile_pieces(text, TEXT, "text", own, content.html_fields)
+    html_part = personalise.compile_pieces(html, HTML, "html", own, content.html_fields, len(text_part.makers))
     return CompiledMailing(
         links=tuple(urls or ()), hidden_link=hidden, merge_tags=frozenset(asked), text_made=text_made,
         relative=tuple(relative), keys=keys, public_url=public_url, domain=domain,
         bounce_domain=bounce_domain or domain, subject=subject,
-        html=html_part, text=text_part, head=_fixed_head(content, list_id, domain, feedback_id, layout), layout=layout,
-        sign=sign, relaxed=(layout.squeezed(), text_part.squeezed(), html_part.squeezed()) if sign else None)
+        html=html_part, text=text_part, pages=SPECIAL_TAGS & (html_part.names | text_part.names),
+        head=_fixed_head(content, list_id, domain, feedback_id, layout), body=_body(layout, text_part, html_part),
+        sign=sign, relaxed=_body(layout.squeezed(), text_part.squeezed(), html_part.squeezed()) if sign else None)
 
 
 def mail_domain(public_url: str) -> str:
@@ -338,9 +348,9 @@ def _fixed_head(content: MailingContent, list_id: str, domain: str, feedback_id:
     return (*head, b"Precedence: bulk\r\n", b"MIME-Version: 1.0\r\n", layout.content_type)
 
 
-def _body(layout: Layout, text: Template, text_slots: list[str], html: Template,
-          html_slots: list[str]) -> tuple[bytes, ...]:
-    return layout.body(text.body.filled(text_slots).encode("ascii"), html.body.filled(html_slots).encode("ascii"))
+def _body(layout: Layout, text: Template, html: Template) -> Body:
+    nothing = Sequenced([""], ())
+    return Body(nothing.joined(layout.before_text, text.body).joined(layout.before_html, html.body), layout.after)
 
 
 @functools.lru_cache(maxsize=16)

@@ -25,18 +25,14 @@ class Layout:
     """What is the same in every message: ``content_type`` is a header line, the others stand around the two texts."""
 
     content_type: bytes
-    before_text: bytes
-    before_html: bytes
+    before_text: str
+    before_html: str
     after: bytes = field(repr=False)
-
-    def body(self, text: bytes, html: bytes) -> tuple[bytes, ...]:
-        """The body of one message, to be joined; both parts are quoted-printable with CRLF line ends."""
-        return self.before_text, text, self.before_html, html, self.after
 
     def squeezed(self) -> Layout:
         """The same, of a body as :func:`quoted.squeezed` makes it."""
-        return Layout(self.content_type, *(quoted.squeezed(part.decode("ascii")).encode("ascii")
-                                           for part in (self.before_text, self.before_html, self.after)))
+        return Layout(self.content_type, quoted.squeezed(self.before_text), quoted.squeezed(self.before_html),
+                      quoted.squeezed(self.after.decode("ascii")).encode("ascii"))
 
 
 def layout(key: str, files: Sequence[MailingFile], domain: str) -> Layout:
@@ -46,8 +42,8 @@ def layout(key: str, files: Sequence[MailingFile], domain: str) -> Layout:
     """
     inner = f"=_a{key}"
     content_type = _multipart("alternative", inner)
-    before_text = f"--{inner}\r\n{_TEXT_PART.format('plain')}".encode()
-    before_html = f"\r\n--{inner}\r\n{_TEXT_PART.format('html')}".encode()
+    before_text = f"--{inner}\r\n{_TEXT_PART.format('plain')}"
+    before_html = f"\r\n--{inner}\r\n{_TEXT_PART.format('html')}"
     after = f"\r\n--{inner}--\r\n".encode()
     for subtype, letter, parts in (
             ("related", "r", [_part(each, domain) for each in files if each.content_id]),
@@ -55,7 +51,7 @@ def layout(key: str, files: Sequence[MailingFile], domain: str) -> Layout:
         if parts:
             outer = f"=_{letter}{key}"
             begin = f"\r\n--{outer}\r\n".encode()
-            before_text = begin[2:] + content_type + b"\r\n" + before_text
+            before_text = f"{begin[2:].decode()}{content_type.decode()}\r\n{before_text}"
             after = b"".join((after, *(begin + part for part in parts), f"\r\n--{outer}--\r\n".encode()))
             content_type = _multipart(subtype, outer)
     return Layout(content_type, before_text, before_html, after)

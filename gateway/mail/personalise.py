@@ -49,7 +49,7 @@ class Template:
     """A compiled template. ``names``: every merge tag in it, the special ones too."""
 
     names: frozenset[str]
-    body: _Sequence
+    body: Sequenced
     makers: tuple[_Maker, ...]
 
     def render(self, values: Values, own: Sequence[str] = ()) -> str:
@@ -60,7 +60,7 @@ class Template:
         return self.body.filled(self.slots(values, own))
 
     def slots(self, values: Values, own: Sequence[str] = ()) -> Slots:
-        """What goes between the fixed texts of ``body``, as :meth:`render` puts it there."""
+        """What goes between the fixed texts of ``body``, as :meth:`render` puts it there: ``own``, then ours."""
         slots = list(own)
         for make in self.makers:
             slots.append(make(values, slots))
@@ -72,14 +72,15 @@ class Template:
         return replace(self, body=self.body.squeezed())
 
 
-class _Sequence:
+class Sequenced:
     """Fixed texts with a slot between each two."""
 
-    __slots__ = ("_pick", "_skeleton")
+    __slots__ = ("_numbers", "_pick", "_skeleton")
 
     def __init__(self, fixed: Sequence[str], numbers: Sequence[int]) -> None:
         self._skeleton = [""] * (2 * len(numbers) + 1)
         self._skeleton[::2] = fixed
+        self._numbers = tuple(numbers)
         if len(numbers) == 1:
             self._pick: Callable[[Slots], Sequence[str]] = lambda slots: (slots[numbers[0]],)
         else:
@@ -90,7 +91,12 @@ class _Sequence:
         texts[1::2] = self._pick(slots)
         return "".join(texts)
 
-    def squeezed(self) -> _Sequence:
+    def joined(self, between: str, other: Sequenced) -> Sequenced:
+        """This, a fixed text and the ``other``, which takes its slots out of the same list."""
+        middle = self._skeleton[-1] + between + other._skeleton[0]
+        return Sequenced([*self._skeleton[:-1:2], middle, *other._skeleton[2::2]], [*self._numbers, *other._numbers])
+
+    def squeezed(self) -> Sequenced:
         """The same with ``quoted.squeezed`` fixed texts."""
         same = copy.copy(self)
         same._skeleton = [quoted.squeezed(text) for text in self._skeleton]
@@ -121,17 +127,18 @@ def always_named(source: str, name: str, field: str) -> bool:
 
 
 def compile_pieces(source: str, kind: str, field: str, own: Mapping[str, Own] | None = None,
-                   html: frozenset[str] = frozenset()) -> Template:
+                   html: frozenset[str] = frozenset(), others: int = 0) -> Template:
     """As ``compile_template`` for a source that our own steps have worked on, rendering to quoted-printable.
 
     The fixed text is encoded here, once. ``own``: slots that we fill ourselves by the names that the source has for
-    them, with printable ASCII without ``=``, at most 75 characters.
+    them, with printable ASCII without ``=``, at most 75 characters. ``others``: so many slots of another template
+    stand behind them in the list that this one's slots are added to.
     """
     language = Language(field, escapes=kind == HTML, html=html, own=True)
     write = quoted.html_piece if kind == HTML else quoted.piece
     slots = {name: Own(str(escape(slot.prefix)) if kind == HTML else slot.prefix, slot.number)
              for name, slot in (own or {}).items()}
-    return _Compiler(language, write, slots, quoted.piece, quoted.SOFT_BREAK).template(_parsed(source, field))
+    return _Compiler(language, write, slots, quoted.piece, quoted.SOFT_BREAK, others).template(_parsed(source, field))
 
 
 def tags_in_url(expression: str, at_start: bool) -> str:
@@ -146,18 +153,18 @@ class _Compiler:
     """One template on its way from the syntax tree to slots. Each different expression gets one slot, filled once."""
 
     def __init__(self, language: Language, write: Callable[[str], str], own: Mapping[str, Own],
-                 encode: Callable[[str], str], after_own: str) -> None:
+                 encode: Callable[[str], str], after_own: str, others: int = 0) -> None:
         self._language, self._write, self._own = language, write, own
         self._encode, self._after_own = encode, after_own
         self._makers: list[_Maker] = []
         self._known: dict[str, int] = {}
-        self._first = max((slot.number for slot in own.values()), default=-1) + 1
+        self._first = max((slot.number for slot in own.values()), default=-1) + 1 + others
 
     def template(self, tree: nodes.Template) -> Template:
         body = self._sequence(tree.body, 0)
         return Template(frozenset(_names(tree)), body, tuple(self._makers))
 
-    def _sequence(self, body: Iterable[nodes.Node], depth: int) -> _Sequence:
+    def _sequence(self, body: Iterable[nodes.Node], depth: int) -> Sequenced:
         """Fixed text that stands together is encoded together."""
         fixed, numbers, raw, start = [], [], "", ""
         for part in _parts(body):
@@ -170,7 +177,7 @@ class _Compiler:
             numbers.append(number)
             raw, start = "", self._after_own if own else ""
         fixed.append(start + self._encode(raw))
-        return _Sequence(fixed, numbers)
+        return Sequenced(fixed, numbers)
 
     def _own_slot(self, node: nodes.Node) -> Own | None:
         if isinstance(node, nodes.Filter) and node.name == WHOLE_URL:  # our addresses are safe as they are
@@ -192,7 +199,7 @@ class _Compiler:
     def _condition(self, node: nodes.If, depth: int) -> _Maker:
         if depth >= _MAX_NESTING:
             raise refused(self._language.field, node.lineno, "too deeply nested")
-        branches: list[tuple[Test, _Sequence]] = [
+        branches: list[tuple[Test, Sequenced]] = [
             (self._language.test(one.test), self._sequence(one.body, depth + 1)) for one in (node, *node.elif_)]
         otherwise = self._sequence(node.else_, depth + 1)
 

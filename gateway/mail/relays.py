@@ -33,7 +33,7 @@ class Relays:
                  tls: ssl.SSLContext | None = None) -> None:
         self.source, self.timeouts, self.helo, self.tls = source, timeouts or Timeouts(), helo_name(helo), tls
         self.closing = False
-        self._urls = tuple(urls)
+        self._urls, self.several = tuple(urls), len(urls) > 1
         self._relays: list[Relay] = []
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -72,17 +72,14 @@ class Relays:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def has_turn(self, relay: Relay, now: float) -> bool:
-        """Whether a relay is not too far ahead of its share; if it is, it is woken when the others have caught up."""
-        if len(self._relays) == 1:
-            return True
+        """Whether one of several relays is not too far ahead of its share; if it is, it is woken when the others have
+        caught up."""
         passed = [other.passed for other in self._relays if other is not relay and other.is_due(now)]
         relay.held = bool(passed) and relay.passed > min(passed) + AHEAD / relay.weight
         return not relay.held
 
     def has_taken(self, relay: Relay, now: float) -> None:
         """Counts a message. A relay that comes back into the round does not catch up on what it missed."""
-        if len(self._relays) == 1:
-            return
         if now - relay.took_at > ACTIVE_S:
             passed = [other.passed for other in self._relays if other is not relay and other.is_due(now)]
             relay.passed = max(relay.passed, min(passed, default=0.0))

@@ -55,7 +55,7 @@ class SmtpConnection:
         server does.
         """
         form = data_form(data)
-        return self._run(self._send(Outgoing(0, 0, envelope_from, envelope_to, lambda: form)))
+        return self._run(self._send(Outgoing(0, 0, envelope_from, envelope_to, form)))
 
     @classmethod
     def probe(cls, text: str, *, timeouts: Timeouts = PROBE_TIMEOUTS, tls: ssl.SSLContext | None = None) -> str | None:

@@ -23,7 +23,6 @@ from gateway.mail.smtp_link import CLOSED
 from gateway.mail.smtp_login import Offer
 from gateway.mail.smtp_outcome import Outcome, Outgoing, Verdict, judge, makes_sense
 from gateway.mail.smtp_replies import Reply
-from gateway.mail.wire import DataForm
 
 QUIT_S = 2.0
 _UNSAFE_IN_PATH = re.compile(r"[\x00-\x20<>\x7f\ud800-\udfff]")
@@ -49,7 +48,6 @@ class _Transaction:
     """One message on the connection. ``stage``: whose reply is next; ``dot_at``: the link's mark of its final dot."""
 
     message: Outgoing
-    body: DataForm | None
     stage: str = "mail"
     refusal: Outcome | None = None
     dot_at: int = 0
@@ -58,8 +56,8 @@ class _Transaction:
 class Connection:
     """One connection at work, from login to QUIT.
 
-    ``begin`` that raises ends the connection with nothing of that body sent and no ``end`` for it. Whatever ``take``,
-    ``end`` or a message's ``build`` raise ends it too and comes out of ``closed``, which is done when all is over.
+    ``begin`` that raises ends the connection with nothing of that body sent and no ``end`` for it. Whatever ``take`` or
+    ``end`` raises ends it too and comes out of ``closed``, which is done when all is over.
     """
 
     def __init__(self, conversation: Conversation, offer: Offer, work: Work, messages: int) -> None:
@@ -130,47 +128,44 @@ class Connection:
         """The commands of the next message, whose replies are awaited from here on; empty when there is none."""
         while (message := first or self._take()) is not None:
             first = None
-            body = message.build()
-            refusal = self._local_refusal(message, body)
+            refusal = self._local_refusal(message)
             if refusal is None:
                 break
             self._work.end(message, refusal)
         else:
             return b""
         self._used += 1
-        self._enveloped = _Transaction(message, body)
-        mail, rest = self._commands(message, body)
+        self._enveloped = _Transaction(message)
         if not self._offer.pipelining:
             self._talk.expect(self._await_mail)
-            return mail
+            return self._mail(message)
         self._talk.expect(self._await_mail, self._await_rcpt, self._await_data)
-        return mail + rest + b"DATA\r\n"
+        return b"%bRCPT TO:<%b>\r\nDATA\r\n" % (self._mail(message), message.envelope_to.encode())
 
     def _take(self) -> Outgoing | None:
         return self._work.take() if self.usable else None
 
-    def _commands(self, message: Outgoing, body: DataForm) -> tuple[bytes, bytes]:
+    def _mail(self, message: Outgoing) -> bytes:
         offer = self._offer
-        options = f" SIZE={body.size_bytes}" if offer.sizes else ""
+        options = f" SIZE={message.form.size_bytes}" if offer.sizes else ""
         if offer.eight_bit:
             options += " BODY=8BITMIME"
         if offer.utf8 and not (message.envelope_from.isascii() and message.envelope_to.isascii()):
             options += " SMTPUTF8"
-        return (f"MAIL FROM:<{message.envelope_from}>{options}\r\n".encode(),
-                f"RCPT TO:<{message.envelope_to}>\r\n".encode())
+        return f"MAIL FROM:<{message.envelope_from}>{options}\r\n".encode()
 
-    def _local_refusal(self, message: Outgoing, body: DataForm) -> Outcome | None:
+    def _local_refusal(self, message: Outgoing) -> Outcome | None:
         """What needs no asking: the address is no parameter of a command, or the server said it takes no such thing."""
-        for address in (message.envelope_from, message.envelope_to):
-            if _UNSAFE_IN_PATH.search(address) or (address is message.envelope_to and "@" not in address):
-                return Outcome(Verdict.REFUSED, 553, "5.1.3", "The address cannot stand in an SMTP command.", "rcpt")
-            if not address.isascii() and not self._offer.utf8:
-                return Outcome(Verdict.REFUSED, 553, "5.6.7", "The mail server takes no non-ASCII addresses "
-                               "(SMTPUTF8).", "rcpt")
+        addresses = message.envelope_from + message.envelope_to
+        if _UNSAFE_IN_PATH.search(addresses) or "@" not in message.envelope_to:
+            return Outcome(Verdict.REFUSED, 553, "5.1.3", "The address cannot stand in an SMTP command.", "rcpt")
+        if not addresses.isascii() and not self._offer.utf8:
+            return Outcome(Verdict.REFUSED, 553, "5.6.7", "The mail server takes no non-ASCII addresses "
+                           "(SMTPUTF8).", "rcpt")
         limit = self._offer.size
-        if limit is not None and body.size_bytes > limit:
-            return Outcome(Verdict.REFUSED, 552, "5.3.4", f"The message has {body.size_bytes} bytes; the mail server "
-                           f"takes {limit} at most.", "message")
+        if limit is not None and message.form.size_bytes > limit:
+            return Outcome(Verdict.REFUSED, 552, "5.3.4", f"The message has {message.form.size_bytes} bytes; the mail "
+                           f"server takes {limit} at most.", "message")
         return None
 
     # --- replies ----------------------------------------------------------------------------------------------
@@ -196,7 +191,8 @@ class Connection:
             self._refused(transaction, after_354=False)
             return
         self._talk.expect(awaited)
-        self._talk.say(self._commands(transaction.message, transaction.body)[1] if then == "rcpt" else b"DATA\r\n")
+        recipient = transaction.message.envelope_to.encode()
+        self._talk.say(b"RCPT TO:<%b>\r\n" % recipient if then == "rcpt" else b"DATA\r\n")
 
     def _breaks(self, stage: str, reply: Reply) -> bool:
         """Ends a transaction and the connection for 421 and for replies that make no sense where they stand."""
@@ -273,8 +269,8 @@ class Connection:
             self._handed = None
             self._talk.end(_CLOSED)
             return
-        self._link.put(transaction.body.wire)
-        transaction.body, transaction.dot_at = None, self._link.written
+        self._link.put(transaction.message.form.wire)
+        transaction.dot_at = self._link.written
         if envelope:
             self._link.put(envelope)
         self._link.flush()

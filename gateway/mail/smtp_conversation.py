@@ -36,7 +36,7 @@ class Conversation:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, sock: socket.socket, timeouts: Timeouts) -> None:
         self.timeouts = timeouts
-        self.ended = self.busy = False
+        self.ended = self.busy = self._hearing = False
         self.on_lost: Callable[[str], None] = lambda cause: None
         self.on_failed: Callable[[BaseException], None] = lambda error: None
         self.link = Link(loop, sock, self)
@@ -52,7 +52,7 @@ class Conversation:
 
     def expect(self, *awaited: Awaited) -> None:
         """Puts replies at the end of the queue, in the order of the commands that are about to be written."""
-        if not self._awaited:
+        if not self._awaited and not self._hearing:
             self._wait(awaited[0][1])
         self._awaited.extend(awaited)
 
@@ -87,15 +87,17 @@ class Conversation:
     def received(self, data: bytes) -> None:
         """Called by the link."""
         self._replies.feed(data)
-        heard = False
+        self._hearing = True
+        heard, awaited = False, self._awaited
         while not self.ended and (reply := self._replies.next()) is not None:
-            if not self._awaited:
+            if not awaited:
                 self.end(f"{EARLY} {reply.text}")
-                return
+                break
             heard = True
-            self.call(self._awaited.popleft()[0], reply)
+            self.call(awaited.popleft()[0], reply)
+        self._hearing = False
         if heard:  # half a reply gives it no more time
-            self._wait(self._awaited[0][1] if self._awaited else math.inf)
+            self._wait(awaited[0][1] if awaited else math.inf)
 
     def call(self, taker: Callable[[T], object], argument: T) -> None:
         """Calls somebody who may say something; ``busy`` meanwhile. What it raises ends the conversation."""

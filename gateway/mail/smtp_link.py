@@ -78,19 +78,18 @@ class Link:
         """Gives the kernel what it takes now; the rest follows when it has room."""
         if self._blocked or not self._out or self.closed:
             return
-        data = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         try:
-            count = self._sock.send(data)
+            count = self._sock.sendmsg(self._out)
         except (BlockingIOError, InterruptedError):
             count = 0
         except OSError as error:
             self._break(_words(error))
             return
         self.sent += count
-        if count == len(data):
+        if self.sent == self.written:
             self._out.clear()
         else:
-            self._out = [memoryview(data)[count:]]
+            self._out = [memoryview(b"".join(self._out))[count:]]
             self._blocked = True
             self._loop.add_writer(self._sock.fileno(), self._writable)
 

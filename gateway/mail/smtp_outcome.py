@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
@@ -48,17 +47,13 @@ class Timeouts:
 
 
 class Outgoing(NamedTuple):
-    """One message on its way to one recipient (SEND-26).
-
-    ``build`` gives the message, the same bytes each time; it is called when MAIL is written, so one message ahead of
-    the body on the wire.
-    """
+    """One message on its way to one recipient (SEND-26)."""
 
     delivery_id: int
     attempt: int
     envelope_from: str
     envelope_to: str
-    build: Callable[[], DataForm]
+    form: DataForm
 
 
 def makes_sense(stage: str, code: int) -> bool:
@@ -71,12 +66,12 @@ def judge(stage: str, code: int, text: str) -> Outcome:
 
     A refusal of MAIL speaks of us, not of the recipient; a reply without sense bounces nobody.
     """
-    if stage not in ("rcpt", "data", "message"):
+    if stage == "message" and 200 <= code <= 299:
+        verdict = Verdict.ACCEPTED
+    elif stage not in ("rcpt", "data", "message"):
         verdict = Verdict.NOT_TRIED
     elif not makes_sense(stage, code):
         verdict = Verdict.IN_DOUBT if stage == "message" else Verdict.DEFERRED
-    elif code <= 299:
-        verdict = Verdict.ACCEPTED
     else:
         verdict = Verdict.REFUSED if code >= 500 else Verdict.DEFERRED
     found = _ENHANCED.match(text)

@@ -26,7 +26,7 @@ _NOT_NOW = Outcome(Verdict.NOT_TRIED, None, None, "There was no connection for i
 class Source(Protocol):
     """Where messages come from and outcomes go to; called on the event loop, so nothing in it may block for long.
 
-    What ``take``, ``end``, ``relay_refused`` or a message's ``build`` raise ends ``Relays.run``.
+    What ``take``, ``end`` or ``relay_refused`` raise ends ``Relays.run``.
     """
 
     def take(self, relay: str) -> Outgoing | None:
@@ -44,8 +44,9 @@ class Source(Protocol):
 
 
 class Hub(Protocol):
-    """What the relays of a process share."""
+    """What the relays of a process share; ``several``: there is more than one, so each minds its share."""
 
+    several: bool
     source: Source
     timeouts: Timeouts
     helo: str
@@ -80,18 +81,19 @@ class Relay:
 
     def take(self, slot: Slot) -> Outgoing | None:
         """The next message for a connection, as far as back-off, rate and share allow one now."""
-        now = self._loop.time()
+        now, hub = self._loop.time(), self.hub
         wait_s = max(slot.backoff.until, self._backoff.until, self._rate.next_at) - now
-        if wait_s <= 0 and not self.hub.has_turn(self, now):
+        if wait_s <= 0 and hub.several and not hub.has_turn(self, now):
             wait_s = ACTIVE_S
-        if wait_s > 0 or self.hub.closing:
+        if wait_s > 0 or hub.closing:
             self.wake_in(wait_s)
             return None
-        message = self.hub.source.take(self.name)
+        message = hub.source.take(self.name)
         self._dry = message is None
         if message is not None:
             self._rate.spend(now)
-            self.hub.has_taken(self, now)
+            if hub.several:
+                hub.has_taken(self, now)
         return message
 
     def may_connect(self) -> bool:
@@ -273,9 +275,10 @@ class Slot:
                 self._relay.failed(self)
                 self._source.relay_refused(self._relay.name, outcome)
                 asyncio.get_running_loop().call_soon(self._relay.hub.wake)  # whoever is free may take what went back
-        elif outcome.code not in (None, 421):
+        elif outcome.code is not None and outcome.code != 421:
             self._fruitless = 0
-            self.backoff.clear()
+            if self.backoff.until:
+                self.backoff.clear()
             self._relay.works()
 
     # --- for the relay --------------------------------------------------------------------------------------------

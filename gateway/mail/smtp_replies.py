@@ -60,7 +60,8 @@ class Replies:
             return None
         if not self._lines and (simple := _SIMPLE.match(self._rest, self._at)) is not None:
             self._at = simple.end()
-            return Reply(int(simple[1]), (simple[2],))
+            code, line = simple.groups()
+            return Reply(int(code), (line,))
         while (end := self._rest.find(b"\n", self._at)) >= 0:
             line = self._rest[self._at:end].rstrip(b"\r")
             self._at = end + 1

@@ -70,7 +70,7 @@ class Outbox:
                 self.give_back(item)
             elif (built := self._message(item)) is not None:
                 self.queue.send(item)
-                return _outgoing(item, built)
+                return Outgoing(item.delivery_id, item.claimed.attempt + 1, *built)
         self._planning.set()
         return None
 
@@ -182,8 +182,3 @@ class Outbox:
             self._storing.set()
         if not self.queue.planned:
             self._planning.set()
-
-
-def _outgoing(item: Item, built: BuiltMessage) -> Outgoing:
-    return Outgoing(item.delivery_id, item.claimed.attempt + 1, built.envelope_from, built.envelope_to,
-                    lambda: built.form)

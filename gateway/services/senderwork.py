@@ -58,11 +58,10 @@ class Item:
     built: BuiltMessage | None = None
     fetched: Fetched | None = None
     tiers: str | None = None
+    delivery_id: int = field(init=False)
 
-    @property
-    def delivery_id(self) -> int:
-        """Of the row."""
-        return self.claimed.delivery_id
+    def __post_init__(self) -> None:
+        self.delivery_id = self.claimed.delivery_id
 
     def personalise(self, person: int, needs: Wanted) -> bool:
         """Puts the values of live fields to the stored ones, and whether nothing required is missing (ID-77)."""
@@ -179,7 +178,8 @@ class SenderWork:
         is_live = needs is not None and needs.names
         values = (subscribers.stored_values if is_live else subscribers.merge_values)(unit, people)
         for item in items:
-            person, reason = facts[item.delivery_id].person, facts[item.delivery_id].reason
+            fact = facts[item.delivery_id]
+            person, reason = fact.person, fact.reason
             if reason is None:
                 item.values = values.get(person, {})
                 if needs is None or item.personalise(person, needs):

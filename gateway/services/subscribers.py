@@ -93,9 +93,9 @@ def merge_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[st
     Everybody asked for is there. Fields of kind json are left out: nobody wants to read brackets in a mail (PUSH-26).
     """
     found = stored_values(unit, subscriber_ids)
-    if not found:
-        return {}
-    defaults = fields.defaults(unit.connection, unit.brand_id)
+    defaults = fields.defaults(unit.connection, unit.brand_id) if found else {}
+    if not defaults:
+        return found
     return {subscriber_id: {**defaults, **values} for subscriber_id, values in found.items()}
 
 
@@ -103,21 +103,24 @@ def stored_values(unit: Unit, subscriber_ids: Sequence[int]) -> dict[int, dict[s
     """As :func:`merge_values` without the defaults: what sources left here."""
     if not subscriber_ids:
         return {}
-    unread = [field.name for field in fields.of_brand(unit.connection, unit.brand_id).values() if field.kind == JSON]
+    unread = fields.names_of(unit.connection, unit.brand_id, JSON)
     found: dict[int, dict[str, str]] = {subscriber_id: {} for subscriber_id in subscriber_ids}
     seen: set[int] = set()
     several: set[int] = set()
-    for subscriber_id, document in stored.texts(unit.connection, unit.brand_id, subscriber_ids):
+    texts = stored.texts(unit.connection, unit.brand_id, subscriber_ids)
+    documents = json.loads(f"[{','.join([text for _, text in texts])}]")  # all at once: a third of the time
+    for (subscriber_id, _), document in zip(texts, documents, strict=True):
         (several if subscriber_id in seen else seen).add(subscriber_id)
-        found[subscriber_id] = json.loads(document)  # of the only source in the usual case: nothing to choose
+        found[subscriber_id] = document  # of the only source in the usual case: nothing to choose
     if several:
         _choose(unit, sorted(several), found)
     for subscriber_id, changes in writebacks.open_values(unit.connection, unit.brand_id, subscriber_ids).items():
         changed = {**found[subscriber_id], **changes}  # on its way into a foreign system, it comes first (ID-36)
         found[subscriber_id] = {name: text for name, text in changed.items() if text}
-    for values in found.values():
-        for name in unread:
-            values.pop(name, None)
+    if unread:
+        for values in found.values():
+            for name in unread:
+                values.pop(name, None)
     return found
 
 

@@ -105,6 +105,19 @@ def test_click_tokens_in_bulk_are_the_same_tokens(brand_id, delivery_id, instanc
     assert tokens.mint_clicks(KEYS, brand_id, delivery_id, count, instance_id) == one_by_one
 
 
+@given(brand_id=numbers, delivery_id=numbers, instance_id=numbers, count=st.integers(0, 9))
+def test_the_tokens_of_a_message_are_the_same_tokens(brand_id, delivery_id, instance_id, count):
+    """SEND-44, SEND-45: what a message carries is what is minted one by one, with the key that signs."""
+    keys = Keys.from_secret(b"n" * 32, older=[b"k" * 32])
+    leave = Token(Kind.UNSUBSCRIBE, brand_id, delivery_id)
+    assert tokens.mint_message(keys, brand_id, delivery_id, instance_id, count) == tokens.MessageTokens(
+        unsubscribe=tokens.mint(keys, leave), opened=tokens.mint_open(keys, brand_id, delivery_id, instance_id),
+        clicks=tokens.mint_clicks(keys, brand_id, delivery_id, count, instance_id),
+        return_path=tokens.verp_local_part(keys, brand_id, delivery_id).removeprefix("b-"),
+        message_id=tokens.mint_address(keys, Token(Kind.MESSAGE, brand_id, delivery_id, instance_id)),
+        unsubscribe_address=tokens.mint_address(keys, leave))
+
+
 @given(token=hit_tokens, data=st.data())
 def test_tokens_of_hits_carry_their_instance(token, data):
     """SEND-45, SEND-46: read back as a whole, short and URL-safe; any changed byte, another key or form: None."""

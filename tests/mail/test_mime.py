@@ -108,4 +108,4 @@ def test_files_are_encoded_once():
         MailingFile("a.bin", "application/zip", b"\xff" * 7_000_000),))
     mailing = compile_mailing(content, public_url="https://news.example.org", list_id="x", keys=KEYS)
     data = mailing.build(PERSON, NOW).data
-    assert mailing.layout.after in data and len(data) < 9_600_000 and len(mailing.layout.after) > 9_500_000
+    assert mailing.body.after in data and len(data) < 9_600_000 and len(mailing.body.after) > 9_500_000

@@ -74,7 +74,7 @@ def mismatches(posted, desk, sink):
         outcome, word = desk.ended[message.delivery_id], script_of(message.envelope_to)
         got = (outcome.kind, outcome.code, outcome.stage)
         received = taken.pop((message.envelope_to,), None)
-        if received is not None and (data_form(received.data) != message.build() or received.envelope_from
+        if received is not None and (data_form(received.data) != message.form or received.envelope_from
                                      != message.envelope_from):
             yield f"{message.envelope_to}: not what was sent"
         if (received is not None) != (outcome.kind in (ACCEPTED, IN_DOUBT)) and word != "drop-in-data":

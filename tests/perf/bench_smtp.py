@@ -44,7 +44,7 @@ class Supply:
         self.left, self.open, self.wrong = count, count, 0
         self.done = asyncio.Event()
         form = data_form(data)
-        self.outgoing = [Outgoing(n, 1, SENDER, RECIPIENT, lambda: form) for n in range(count)]
+        self.outgoing = [Outgoing(n, 1, SENDER, RECIPIENT, form) for n in range(count)]
 
     def take(self, relay: str) -> Outgoing | None:
         return self.outgoing.pop() if self.outgoing else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 from collections.abc import Sequence
 
 import sqlalchemy as sa
@@ -30,10 +31,15 @@ def set_default(connection: Connection, brand_id: int, folded: str, default: str
 
 def defaults(connection: Connection, brand_id: int) -> dict[str, str]:
     """Field name -> what rendering shows where a person has no value, for fields that have such a text."""
+    return dict(connection.execute(_defaults_query(), {"b_brand": brand_id}).all())
+
+
+@functools.cache
+def _defaults_query() -> sa.Select[tuple[str, str]]:
+    """Made once, as those below: they run with every group that is sent."""
     t = field.c
-    rows = connection.execute(sa.select(t.name, t.default_value).where(
-        t.brand_id == brand_id, t.default_value.is_not(None), t.default_value != ""))
-    return {name: default for name, default in rows}
+    return sa.select(t.name, t.default_value).where(
+        t.brand_id == sa.bindparam("b_brand"), t.default_value.is_not(None), t.default_value != "")
 
 
 def of_brand(connection: Connection, brand_id: int) -> dict[str, Field]:
@@ -41,6 +47,17 @@ def of_brand(connection: Connection, brand_id: int) -> dict[str, Field]:
     t = field.c
     rows = connection.execute(sa.select(t.folded, t.name, t.kind, t.max_length).where(t.brand_id == brand_id))
     return {folded: Field(name, kind, max_length) for folded, name, kind, max_length in rows}
+
+
+def names_of(connection: Connection, brand_id: int, kind: str) -> list[str]:
+    """The names of the brand's fields of one kind."""
+    return list(connection.scalars(_names_query(), {"b_brand": brand_id, "b_kind": kind}).all())
+
+
+@functools.cache
+def _names_query() -> sa.Select[tuple[str]]:
+    t = field.c
+    return sa.select(t.name).where(t.brand_id == sa.bindparam("b_brand"), t.kind == sa.bindparam("b_kind"))
 
 
 def choices(connection: Connection, brand_id: int) -> list[FieldChoices]:

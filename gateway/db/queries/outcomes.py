@@ -39,8 +39,8 @@ def settle(connection: Connection, owner: str, happened: str, news: Sequence[Set
                         _moment(one.next_at, postgres), one.code, one.status_text, one.bounce_class, one.reason,
                         one.tiers) for one in news])
     is_live = any(one.tiers is not None for one in news)
-    found = connection.execute(_settle_statement(happened, postgres, is_live), {"b_rows": rows, "b_owner": owner})
-    return [row[0] for row in found]
+    return list(connection.scalars(_settle_statement(happened, postgres, is_live),
+                                   {"b_rows": rows, "b_owner": owner}).all())
 
 
 def add_events(connection: Connection, kind: str, delivery_ids: Sequence[int], recorded_at: dt.datetime) -> None:
