@@ -29,8 +29,8 @@ WITH known AS MATERIALIZED (
   SELECT i."at", i.remote_id, i.email, i.document,
     (SELECT CASE WHEN k.ended_at IS NULL THEN k.subscriber_id ELSE -k.subscriber_id END FROM remote_key k
       WHERE k.brand_id = :brand AND k.integration_id = :integration AND k.remote_id = i.remote_id) AS holder,
-    (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(
-         CASE WHEN s.orphan OR s.opted_out_at IS NOT NULL OR s.last_upload_id = :upload THEN -1 ELSE s.id END) ELSE -1 END
+    (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(CASE
+         WHEN s.orphan OR s.opted_out_at IS NOT NULL OR s.last_upload_id = :upload THEN -1 ELSE s.id END) ELSE -1 END
        FROM subscriber s WHERE s.brand_id = :brand AND s.email = i.email AND s.merged_into IS NULL) AS here
   FROM {incoming})
 SELECT n."at", n.holder, n.here,
@@ -65,8 +65,8 @@ def look(connection: Connection, sender: Sender, places: Sequence[int], remote_i
     """(place, holder, here, facts, same) of every row, in any order.
 
     ``holder``: who has the remote ID, negative when the link has ended. ``here``: the one live record at the
-    address, None without one, -1 for several, or for one with more to be told of than its values. ``facts``: something is known of the address. ``same``: the row would
-    change nothing of that one record and has nothing to warn of.
+    address, None without one, -1 for several, or for one of whom there is something to warn. ``facts``: something is
+    known of the address. ``same``: the row would change nothing of that one record and has nothing to warn of.
     """
     columns = {"at": places, "remote_id": remote_ids, "email": emails, "document": documents}
     arrays: dict[str, str] = {}
