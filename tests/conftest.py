@@ -22,8 +22,9 @@ from tests.support.statements import share
 
 settings.register_profile("same", derandomize=True, database=None, deadline=None, print_blob=True,
                           suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("new", settings.get_profile("same"), derandomize=False)
 settings.load_profile("same")
-"""The same examples in every run, however busy the machine is. ``--hypothesis-profile default`` looks for new ones."""
+"""The same examples in every run, however busy the machine is. ``--hypothesis-profile new`` looks for others."""
 
 
 def pytest_configure():

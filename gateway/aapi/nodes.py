@@ -25,21 +25,29 @@ def local(node: Node) -> str:
     return node.tag.rpartition("}")[2]
 
 
-def children(node: Node, name: str | None = None) -> Iterator[Node]:
-    """The child elements, all or those of one name, in document order; comments are no elements."""
+def named(node: Node) -> Iterator[tuple[str, Node]]:
+    """The child elements with their names, in document order; comments are no elements."""
     for each in node:
-        if isinstance(each.tag, str) and (name is None or local(each) == name):
-            yield each
+        tag = each.tag  # lxml makes it anew each time
+        if isinstance(tag, str):
+            yield tag.rpartition("}")[2], each
+
+
+def children(node: Node, name: str | None = None) -> Iterator[Node]:
+    """The child elements, all or those of one name, in document order."""
+    return (each for found, each in named(node) if name is None or found == name)
 
 
 def child(node: Node, *names: str) -> Node | None:
     """The first child of one of these names."""
-    return next((each for each in children(node) if local(each) in names), None)
+    return next((each for name, each in named(node) if name in names), None)
 
 
 def content(node: Node | None) -> str:
     """The text of an element as it stands; empty for one that is absent."""
-    return "" if node is None else "".join(node.itertext())
+    if node is None:
+        return ""
+    return "".join(node.itertext()) if len(node) else node.text or ""
 
 
 def text(node: Node, *names: str) -> str:

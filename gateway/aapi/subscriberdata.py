@@ -10,22 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gateway.aapi.faults import CONFLICTING_INFORMATION, INSUFFICIENT_DATA, INSUFFICIENT_INFORMATION, AapiError
-from gateway.aapi.nodes import Node, child, children, content, local, only_child, required, required_child, text
+from gateway.aapi.nodes import Node, child, children, content, named, only_child, required, required_child, text
 from gateway.domain.fields import FieldDefinition
-from gateway.domain.records import (
-    ADOPTED,
-    CREATED,
-    FAILED,
-    MAX_SYNC_RECORDS,
-    REPLACE_ALL,
-    SUPPRESSED,
-    UNCHANGED,
-    UPDATED,
-    ImportOptions,
-    Outcome,
-    Problem,
-    SubscriberRecord,
-)
+from gateway.domain.records import MAX_SYNC_RECORDS, REPLACE_ALL, ImportOptions, Outcome, Problem, SubscriberRecord
 from gateway.services import catalogue, imports
 from gateway.services.gateway import Unit
 
@@ -94,45 +81,46 @@ def load(unit: Unit, data: SubscriberData, interests: Sequence[str] = (), mode: 
 
     With mode ReplaceAll the sender's other members leave these interests; then there are at most 1,000 records. Nobody
     is resubscribed. Raises ``ConflictingInformationException`` for an address that several records have (ID-16), and
-    what ``imports.import_records`` raises.
+    what ``imports.import_counted`` raises.
     """
     assert mode != REPLACE_ALL or len(data.records) <= MAX_SYNC_RECORDS
     catalogue.define(unit, data.definitions)
     options = ImportOptions(mode, interests=tuple(interests), create_fields=True)
-    counts = dict.fromkeys((CREATED, ADOPTED, UPDATED, UNCHANGED, SUPPRESSED), 0)
+    created = known = suppressed = 0
     refused: list[Outcome] = []
     for start in range(0, len(data.records), MAX_SYNC_RECORDS):
         part = data.records[start:start + MAX_SYNC_RECORDS]
-        for record, outcome in zip(part, imports.import_records(unit, part, options).outcomes, strict=True):
-            if outcome.status != FAILED:
-                counts[outcome.status] += 1
-                continue
+        counters, failed = imports.import_counted(unit, part, options)
+        created, suppressed = created + counters.created, suppressed + counters.suppressed
+        known += counters.adopted + counters.updated + counters.unchanged
+        for outcome in failed:
+            record = part[outcome.index]
             if outcome.problem is not None and outcome.problem.code == "AMBIGUOUS_EMAIL":
                 raise AapiError(CONFLICTING_INFORMATION, f"Several subscribers have the address {record.email}. Send "
                                                          "the ID of the one you mean.")
             refused.append(replace(outcome, email=record.email))
-    return Loaded(counts[CREATED], counts[ADOPTED] + counts[UPDATED] + counts[UNCHANGED], counts[SUPPRESSED],
-                  tuple(refused))
+    return Loaded(created, known, suppressed, tuple(refused))
 
 
 def _record(node: Node) -> SubscriberRecord:
     email, remote_id = "", ""
     values: dict[str, str | None] = {}
-    for each in children(node):
-        name = local(each)
+    for name, each in named(node):
         if name == "Email":
             email = email or content(each).strip()
         elif name == "ID":
             remote_id = remote_id or content(each).strip()
         elif name == "Fields":
-            values |= dict(map(_field, children(each, "Field")))
+            for found, field in named(each):
+                if found == "Field":
+                    values[_name_of(field)] = content(field)
     if not email:
         raise AapiError(INSUFFICIENT_DATA, "A Subscriber needs Email, which is missing or empty.", node)
     return SubscriberRecord(remote_id or None, email, values, problem=_TOO_LONG if len(email) > MAX_ADDRESS else None)
 
 
-def _field(node: Node) -> tuple[str, str]:
-    name = (node.get("element") or "").strip()
+def _name_of(field: Node) -> str:
+    name = (field.get("element") or "").strip()
     if not name:
-        raise AapiError(INSUFFICIENT_INFORMATION, "A Field needs its name in the attribute element.", node)
-    return name, content(node)
+        raise AapiError(INSUFFICIENT_INFORMATION, "A Field needs its name in the attribute element.", field)
+    return name

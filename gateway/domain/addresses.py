@@ -25,7 +25,7 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 def holds_forbidden(text: str) -> bool:
     """Whether the text has a character that may not be stored: controls, surrogates, U+FFFE, U+FFFF (PUSH-6)."""
-    return _FORBIDDEN.search(text) is not None
+    return not text.isprintable() and _FORBIDDEN.search(text) is not None  # nearly every text is, and says so at once
 
 
 def printable(text: str | None, limit: int) -> str | None:

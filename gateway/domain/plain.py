@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from json.encoder import encode_basestring
 
 from gateway.domain.addresses import holds_forbidden, is_ordinary
-from gateway.domain.documents import as_text
+from gateway.domain.fields import JSON, fold
 from gateway.domain.recordblock import RecordBlock
-from gateway.domain.records import KEEP, MAX_REMOTE_ID, SubscriberRecord
+from gateway.domain.records import KEEP, MAX_FIELDS_PER_RECORD, MAX_REMOTE_ID, SubscriberRecord
 from gateway.domain.values import Catalogue, Field, Values, read_values
 
 
@@ -59,43 +59,56 @@ def read_block(block: RecordBlock, fields: Mapping[str, Field], max_email: int, 
     for special in (plan.interests, plan.do_not_email):
         if special is not None and any(columns[special]):
             odd.update(at for at, cell in enumerate(columns[special]) if cell)
-    emails = [cell.strip().lower() for cell in columns[plan.email]]
-    odd.update(at for at, email in enumerate(emails) if not is_ordinary(email, max_email))
+    emails = _addresses(columns[plan.email], max_email, odd)
     remote_ids: list[str | None] = [None] * len(block)
     if plan.remote_id is not None:
         remote_ids = _remote_ids(columns[plan.remote_id], odd)
-    documents = _Documents()
-    for at, name in sorted(plan.fields, key=lambda place: place[1]):
-        documents.add(name, _values(by_name[name], columns[at], odd, memo))
-    made = PlainRows(range(len(block)), remote_ids, emails, documents.texts(len(block)))
+    documents = _documents([(by_name[name], columns[at]) for at, name in plan.fields], len(block), odd, memo)
+    made = PlainRows(range(len(block)), remote_ids, emails, documents)
     return made.without(odd | _repeated(remote_ids) | _repeated(emails))
 
 
-def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field], max_email: int) -> PlainRows:
-    """As :func:`read_block`, for records that are made already."""
-    rows: list[tuple[int, str | None, str, str]] = []
-    catalogue, odd = Catalogue(dict(fields)), set[int]()
-    for at, record in enumerate(records):
-        email, remote_id = (record.email or "").strip().lower(), (record.remote_id or "").strip()
-        values = (None if _is_special(record) else
-                  read_values(record.values, catalogue, KEEP) if record.values else Values({}))
-        if (not isinstance(values, Values) or values.unknown or values.doubled or not is_ordinary(email, max_email)
-                or not _is_plain_id(remote_id)):
-            odd.add(at)
-            continue
-        given = {name: text for name, text in values.given.items() if text is not None}
-        rows.append((at, remote_id or None, email, as_text(given) if given else ""))
-    if not rows:
+def read_records(records: Sequence[SubscriberRecord], fields: Mapping[str, Field], max_email: int,
+                 memo: Memo) -> PlainRows:
+    """As :func:`read_block`, for records that are made already: those that name the same fields are columns."""
+    plain = [at for at, record in enumerate(records) if not _is_special(record)]
+    if not plain:
         return PlainRows()
-    made = PlainRows(*(list(column) for column in zip(*rows, strict=True)))
-    shared = _repeated(made.remote_ids) | _repeated(made.emails)
-    return made.without(made.at[place] for place in shared)
+    chosen, odd = [records[at] for at in plain], set[int]()
+    emails = _addresses([record.email or "" for record in chosen], max_email, odd)
+    remote_ids = _remote_ids([record.remote_id or "" for record in chosen], odd)
+    documents, alike = [""] * len(chosen), dict[tuple[str, ...], list[int]]()
+    for place, record in enumerate(chosen):
+        if record.values:
+            alike.setdefault(tuple(record.values), []).append(place)
+    for names, places in alike.items():
+        known = [fields.get(fold(name)) for name in names]
+        if None in known or len(set(known)) < len(known) or len(known) > MAX_FIELDS_PER_RECORD:
+            odd.update(places)
+            continue
+        columns = zip(*(chosen[place].values.values() for place in places), strict=True)
+        cells = [[cell or "" for cell in column] if None in column else column for column in columns]
+        odd_ones = set[int]()
+        for place, text in zip(places, _documents(zip(known, cells, strict=True), len(places), odd_ones, memo),
+                               strict=True):
+            documents[place] = text
+        odd.update(places[at] for at in odd_ones)
+    made = PlainRows(range(len(chosen)), remote_ids, emails, documents).without(odd)
+    made = made.without(made.at[place] for place in _repeated(made.remote_ids) | _repeated(made.emails))
+    made.at = [plain[place] for place in made.at]
+    return made
 
 
 def _is_special(record: SubscriberRecord) -> bool:
     return bool(record.problem is not None or record.warnings or record.add_interests or record.remove_interests
                 or record.listed is not None or record.do_not_email or record.whole or record.deleted
                 or record.groups)
+
+
+def _addresses(cells: Sequence[str], max_email: int, odd: set[int]) -> list[str]:
+    emails = [cell.strip().lower() for cell in cells]
+    odd.update(at for at, email in enumerate(emails) if not is_ordinary(email, max_email))
+    return emails
 
 
 def _is_plain_id(remote_id: str) -> bool:
@@ -116,7 +129,7 @@ def _values(known: Field, cells: Sequence[str], odd: set[int], memo: Memo) -> Se
             odd.update(at for at, cell in enumerate(cells) if len(cell) > known.max_length
                        or not cell.isprintable() and (holds_forbidden(cell) or "\r" in cell))
         return cells
-    read = memo.setdefault(known, {})
+    read = {} if known.kind == JSON else memo.setdefault(known, {})  # no two of its long texts are alike
     if len(read) > MAX_MEMO:
         read.clear()
     catalogue = Catalogue({}, spelled={known.name: known})
@@ -138,33 +151,21 @@ def _repeated(values: Sequence[str | None]) -> set[int]:
     return {at for at, value in enumerate(values) if value is not None and counts[value] > 1}
 
 
-@dataclass(slots=True)
-class _Documents:
-    """Puts JSON texts together from columns, in the order of their names, as ``merge`` writes them."""
-
-    names: list[str] = field(default_factory=list)
-    columns: list[Sequence[str]] = field(default_factory=list)
-
-    def add(self, name: str, values: Sequence[str]) -> None:
-        self.names.append(encode_basestring(name))
-        self.columns.append(values)
-
-    def texts(self, count: int) -> list[str]:
-        if not self.columns:
-            return [""] * count
-        if any("" in column for column in self.columns):
-            return self._with_gaps()
-        members, columns = [], []
-        for name, column in zip(self.names, self.columns, strict=True):
-            joined = "".join(column)
-            bare = joined.isprintable() and '"' not in joined and "\\" not in joined
-            members.append(f'{name.replace("%", "%%")}:' + ('"%s"' if bare else "%s"))
-            columns.append(column if bare else [encode_basestring(text) for text in column])
-        template = "{" + ",".join(members) + "}"
-        return [template % row for row in zip(*columns, strict=True)]
-
-    def _with_gaps(self) -> list[str]:
-        columns = [[f"{name}:{encode_basestring(text)}" if text else "" for text in column]
-                   for name, column in zip(self.names, self.columns, strict=True)]
-        joined = [",".join(filter(None, row)) for row in zip(*columns, strict=True)]
+def _documents(given: Iterable[tuple[Field, Sequence[str]]], count: int, odd: set[int], memo: Memo) -> list[str]:
+    """The JSON texts of ``count`` rows of which these are the values, as ``as_text`` writes them; ``""`` for none."""
+    columns = [(encode_basestring(known.name), _values(known, cells, odd, memo))
+               for known, cells in sorted(given, key=lambda column: column[0].name)]
+    if not columns:
+        return [""] * count
+    if any("" in column for _, column in columns):
+        gaps = [[f"{name}:{encode_basestring(text)}" if text else "" for text in column] for name, column in columns]
+        joined = [",".join(filter(None, row)) for row in zip(*gaps, strict=True)]
         return ["{" + text + "}" if text else "" for text in joined]
+    members, quoted = [], []
+    for name, column in columns:
+        joined = "".join(column)
+        bare = joined.isprintable() and '"' not in joined and "\\" not in joined
+        members.append(f'{name.replace("%", "%%")}:' + ('"%s"' if bare else "%s"))
+        quoted.append(column if bare else [encode_basestring(text) for text in column])
+    template = "{" + ",".join(members) + "}"
+    return [template % row for row in zip(*quoted, strict=True)]

@@ -31,7 +31,8 @@ from gateway.services.own_interests import settle_names
 from gateway.services.plainrows import Done, apply_plain, record_created
 
 __all__ = ["ImportContext", "apply_apart", "apply_chunk", "apply_counted", "check_options", "end_links", "finish",
-           "import_records", "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise", "trim"]
+           "import_counted", "import_records", "log_outcomes", "open_upload", "options_as_json", "prepare", "recognise",
+           "trim"]
 
 MERGE_RULE = "ID-17"
 """By which an import merges one record into another."""
@@ -44,6 +45,21 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
     as usual and leaves only the upload. Raises ``NOT_ALLOWED``, ``TOO_MANY_RECORDS``, ``LIST_UNKNOWN``,
     ``INVALID_REQUEST``, ``NOT_FOUND`` (integration) or ``BRAKE_HELD``; then nothing may be committed.
     """
+    counters, done, others = _import(unit, records, options)
+    told = trim(_in_order(done, others, records, range(len(records))) if options.detail == "All" else others,
+                options.detail)
+    return BatchReport(counters, told, unit.actor.request_id, unit.now, options.dry_run)
+
+
+def import_counted(unit: Unit, records: Sequence[SubscriberRecord],
+                   options: ImportOptions) -> tuple[Counters, tuple[Outcome, ...]]:
+    """Like :func:`import_records`, for a caller who wants to know how many, and which failed."""
+    counters, _, others = _import(unit, records, options)
+    return counters, trim(others, "Failures")
+
+
+def _import(unit: Unit, records: Sequence[SubscriberRecord],
+            options: ImportOptions) -> tuple[Counters, Done, list[Outcome]]:
     unit.actor.require("import")
     if len(records) > words.MAX_SYNC_RECORDS:
         raise GatewayError("TOO_MANY_RECORDS", f"A call takes at most {words.MAX_SYNC_RECORDS} records. "
@@ -61,13 +77,11 @@ def import_records(unit: Unit, records: Sequence[SubscriberRecord], options: Imp
         others = mark_replacements(others)
         finish(unit, context)
     _record(unit, context, done, others, records, indexes)
-    outcomes = _in_order(done, others, records, indexes)
     counters = Counters()
-    for outcome in outcomes:
-        counters.add(outcome)
+    _count(counters, done, others)
     batches.close_upload(unit.connection, unit.brand_id, upload_id, asdict(counters), counters.received,
                          counters.failed)
-    return BatchReport(counters, trim(outcomes, options.detail), unit.actor.request_id, unit.now, options.dry_run)
+    return counters, done, others
 
 
 def trim(outcomes: Sequence[Outcome], detail: str) -> tuple[Outcome, ...]:
@@ -125,7 +139,10 @@ def log_outcomes(unit: Unit, context: ImportContext, outcomes: Sequence[Outcome]
 
 def apply_counted(unit: Unit, context: ImportContext, records: Records, first_index: int, counters: Counters) -> None:
     """Like :func:`apply_chunk`, but only counts the outcomes, for nobody waits for those of a job."""
-    done, others = _apply_logged(unit, context, records, _following(first_index, records))
+    _count(counters, *_apply_logged(unit, context, records, _following(first_index, records)))
+
+
+def _count(counters: Counters, done: Done, others: Sequence[Outcome]) -> None:
     counters.add_many(words.CREATED, len(done.created.at))
     counters.add_many(words.UNCHANGED, len(done.same.at))
     for outcome in others:
@@ -213,7 +230,10 @@ def _apply_all(unit: Unit, context: ImportContext, records: Records,
 
 
 def _in_order(done: Done, others: Sequence[Outcome], records: Records, indexes: Sequence[int]) -> list[Outcome]:
-    placed = done.outcomes(records, indexes) | dict(zip(done.others, others, strict=True))
+    if not done.created.at and not done.same.at:
+        return list(others)
+    placed = done.outcomes(records, indexes)
+    placed.update(zip(done.others, others, strict=True))
     return [placed[at] for at in range(len(records))]
 
 

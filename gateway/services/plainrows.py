@@ -65,7 +65,7 @@ def apply_plain(unit: Unit, context: ImportContext, records: Records) -> Done:
     if isinstance(records, RecordBlock):
         rows = read_block(records, context.fields, context.reading.max_length, context.memo)
     else:
-        rows = read_records(records, context.fields, context.reading.max_length)
+        rows = read_records(records, context.fields, context.reading.max_length, context.memo)
     if not rows.at:
         return everything
     rows, named = _apart_from_others(_never_erased(unit, context, rows), records, context.reading)

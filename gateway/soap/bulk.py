@@ -23,7 +23,7 @@ def qualified(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
 
 
-RECORD, FIELD, ROW = qualified("record"), qualified("field"), qualified("row")
+RECORD, ROW = qualified("record"), qualified("row")
 REMOTE_ID, EMAIL, DO_NOT_EMAIL = qualified("remoteId"), qualified("email"), qualified("doNotEmail")
 ADD_INTEREST = qualified("addInterest")
 
@@ -96,7 +96,7 @@ def columns(names: Sequence[str]) -> ColumnPlan:
 
 def read_row(element: Any, plan: ColumnPlan) -> SubscriberRecord:
     """One row as a record. Nil clears a field, and names nobody in any other column."""
-    cells = [None if cell.attrib and is_true(cell.get(XSI_NIL, "")) else cell.text or "" for cell in element]
+    cells = [cell.text or _nothing(cell) for cell in element]
     if len(cells) != plan.width:
         return SubscriberRecord(problem=Problem(
             "INVALID_VALUE", f"The row has {len(cells)} values where {plan.width} columns are named.", "v"))
@@ -112,14 +112,14 @@ def read_record(element: Any) -> SubscriberRecord:
     add: list[str] = []
     remove: list[str] = []
     for child in element:
-        tag = child.tag
-        if tag == FIELD:
-            name, value = child
-            key = name.text or ""
+        if len(child):  # a field, which alone has elements in it: asking for a tag costs more
+            key = child[0].text or ""
             if key in values:
                 problem = Problem("INVALID_VALUE", "The field is given twice; send it once.", key)
-            values[key] = None if value.attrib and is_true(value.get(XSI_NIL, "")) else value.text or ""
-        elif tag == EMAIL:
+            values[key] = child[1].text or _nothing(child[1])
+            continue
+        tag = child.tag
+        if tag == EMAIL:
             email = child.text or ""
         elif tag == REMOTE_ID:
             remote_id = child.text or ""
@@ -128,6 +128,11 @@ def read_record(element: Any) -> SubscriberRecord:
         else:
             (add if tag == ADD_INTEREST else remove).append(child.text or "")
     return SubscriberRecord(remote_id, email, values, tuple(add), tuple(remove), do_not_email, problem)
+
+
+def _nothing(value: Any) -> str | None:
+    """What an element without text says: None if it is nil."""
+    return None if is_true(value.get(XSI_NIL, "")) else ""
 
 
 def is_true(text: str) -> bool:

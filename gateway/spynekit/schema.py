@@ -100,7 +100,7 @@ def is_costly(element: etree._Element) -> bool:
     count = int(xpath("count(descendant::*)")(element))
     if count * count <= COUNTED_SIBLINGS:
         return False
-    return bool(xpath("boolean(descendant-or-self::*[*[$most]])")(element, most=COUNTED_SIBLINGS // count + 1))
+    return bool(element.xpath(f"boolean(descendant-or-self::*/*[{COUNTED_SIBLINGS // count + 1}])"))
 
 
 def cut_off(element: etree._Element, kept: int) -> None:

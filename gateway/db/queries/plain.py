@@ -29,18 +29,17 @@ WITH known AS MATERIALIZED (
   SELECT i."at", i.remote_id, i.email, i.document,
     (SELECT CASE WHEN k.ended_at IS NULL THEN k.subscriber_id ELSE -k.subscriber_id END FROM remote_key k
       WHERE k.brand_id = :brand AND k.integration_id = :integration AND k.remote_id = i.remote_id) AS holder,
-    (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(s.id) ELSE -1 END FROM subscriber s
-      WHERE s.brand_id = :brand AND s.email = i.email AND s.merged_into IS NULL) AS here
+    (SELECT CASE count(*) WHEN 0 THEN NULL WHEN 1 THEN min(CASE
+         WHEN s.orphan OR s.opted_out_at IS NOT NULL OR s.last_upload_id = :upload THEN -1 ELSE s.id END) ELSE -1 END
+       FROM subscriber s WHERE s.brand_id = :brand AND s.email = i.email AND s.merged_into IS NULL) AS here
   FROM {incoming})
 SELECT n."at", n.holder, n.here,
   EXISTS (SELECT 1 FROM address_status a WHERE a.brand_id = :brand AND a.email = n.email) AS facts,
-  CASE WHEN n.here > 0 AND (n.remote_id IS NULL OR n.holder = n.here) THEN (
-    SELECT COALESCE((SELECT v.document FROM source_values v
-                      WHERE v.subscriber_id = n.here AND v.source_id = :source), '') = n.document
-      AND NOT p.orphan AND p.opted_out_at IS NULL AND COALESCE(p.last_upload_id, -1) <> :upload
+  CASE WHEN n.here > 0 AND (n.remote_id IS NULL OR n.holder = n.here) THEN
+    COALESCE((SELECT v.document FROM source_values v WHERE v.subscriber_id = n.here AND v.source_id = :source), '')
+        = n.document
       AND NOT EXISTS (SELECT 1 FROM remote_key f WHERE f.subscriber_id = n.here AND f.do_not_email)
-      {members}
-    FROM subscriber p WHERE p.id = n.here) END AS same
+      {members} END AS same
 FROM known n"""
 _MEMBER = """
       AND EXISTS (SELECT 1 FROM membership m WHERE m.subscriber_id = n.here AND m.interest_id = {0}
@@ -66,8 +65,8 @@ def look(connection: Connection, sender: Sender, places: Sequence[int], remote_i
     """(place, holder, here, facts, same) of every row, in any order.
 
     ``holder``: who has the remote ID, negative when the link has ended. ``here``: the one live record at the
-    address, None without one, -1 for several. ``facts``: something is known of the address. ``same``: the row would
-    change nothing of that one record and has nothing to warn of.
+    address, None without one, -1 for several, or for one of whom there is something to warn. ``facts``: something is
+    known of the address. ``same``: the row would change nothing of that one record and has nothing to warn of.
     """
     columns = {"at": places, "remote_id": remote_ids, "email": emails, "document": documents}
     arrays: dict[str, str] = {}
