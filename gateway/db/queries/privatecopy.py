@@ -33,7 +33,7 @@ def private_copy(engine: Engine, folder: Path) -> Iterator[Engine]:
 
     Others read and write the database meanwhile. The copy is a file of ``folder`` that only we may read and that has no
     name, nor has any file beside it, so that nothing of it outlives the process, however that ends. Values that are
-    kept for mailings (ID-77) are not in it. Raises ``UNAVAILABLE`` when there is no room for it, also while it grows, or
+    kept for mailings (ID-77) are not in it. Raises ``UNAVAILABLE`` when there is no room for it, also while it grows or
     while others take the room: what is free is looked at again for each transaction.
     """
     folder.mkdir(parents=True, exist_ok=True)
