@@ -113,9 +113,9 @@ def tell_unsubscribes(unit: Unit, integration_id: int) -> None:
 
 
 def _require_told(unit: Unit, integration_id: int) -> None:
-    found = get(unit, integration_id)
-    if found.pulls or found.has_webhook or found.kind not in registry.kinds():
-        return
+    found = queries.get(unit.connection, unit.brand_id, integration_id)
+    if found is None or found.pulls or found.has_webhook or found.kind not in registry.kinds():
+        return  # none: a part of the unit that added it was undone
     with closing(bridge_of(unit, found)) as bridge:
         if UNSUBSCRIBE in bridge.writes:
             return

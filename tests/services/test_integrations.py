@@ -220,6 +220,7 @@ def test_what_is_undone_within_a_unit_is_judged_as_it_ended(world):
     with world.gateway.unit(system_actor(1, "cli")) as unit:
         with undone(unit):
             integrations.reconfigure(unit, made, READ_ONLY)
+            integrations.add(unit, "undone", "sql", READ_ONLY)
     assert offered(world, made)[0] == "bridge"
     with world.gateway.unit(system_actor(1, "cli")) as unit:
         integrations.set_pulls(unit, made, ["unsubscribe"])

@@ -98,8 +98,8 @@ def _full_disk_is_said() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         if not is_of_a_full_disk(error):
             raise
-        raise GatewayError("UNAVAILABLE", "The disk of the spool folder is full: what the foreign system lists has no "
-                                          "room. Make room, or tell the operator of the gateway.",
+        raise GatewayError("UNAVAILABLE", "The disk of the spool folder is full or failing: what the foreign system "
+                                          "lists has no room. Make room, or tell the operator of the gateway.",
                            retry_after_s=60) from error
 
 
