@@ -13,7 +13,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv import dotenv_values
 
@@ -96,7 +96,7 @@ def load(environ: Mapping[str, str] | None = None, config: Path | None = None, *
     data_dir = Path(values.get("GATEWAY_DATA_DIR") or "data").absolute()
     return Settings(
         data_dir=data_dir,
-        database_url=_database_url(values.get("GATEWAY_DATABASE_URL") or f"sqlite:///{data_dir}/gateway.db"),
+        database_url=_database_url(values.get("GATEWAY_DATABASE_URL") or _usual_database(data_dir)),
         broker_url=_url(values, "GATEWAY_BROKER_URL", "", ("amqp", "amqps", "redis", "rediss")),
         public_url=_public_url(values),
         smtp_url=_smtp_urls(values.get("GATEWAY_SMTP_URL") or "smtp://127.0.0.1:25"),
@@ -185,6 +185,15 @@ def _count(values: Mapping[str, str], name: str, default: int, *, least: int) ->
     if not (text.isascii() and text.isdigit() and least <= int(text) <= 1_000_000):
         raise SettingsError(f"{name} must be a whole number from {least} to 1000000.")
     return int(text)
+
+
+def _usual_database(data_dir: Path) -> str:
+    """In the data folder; refused where its name would mean another place in a URL."""
+    path = f"{data_dir}/gateway.db"
+    if "?" in path or unquote(path) != path:
+        raise SettingsError("GATEWAY_DATA_DIR must not have ? or % in its path, unless GATEWAY_DATABASE_URL says where "
+                            "the database is: choose another folder.")
+    return f"sqlite:///{path}"
 
 
 def _database_url(text: str) -> str:

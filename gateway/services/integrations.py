@@ -41,6 +41,7 @@ def add(unit: Unit, name: str, kind: str, config: Mapping[str, object] | None = 
     if kind == API and config:
         raise GatewayError("INVALID_VALUE", "An integration of kind 'api' calls us and takes no configuration; "
                                             "leave it out.", field="config")
+    locks.lock_brand(unit.connection, unit.brand_id)  # of two who add the same name, one is told
     if queries.get_by_name(unit.connection, unit.brand_id, name) is not None:
         raise GatewayError("ALREADY_EXISTS", f"The brand has an integration '{name}' already; choose another name.",
                            field="name")
@@ -112,9 +113,9 @@ def tell_unsubscribes(unit: Unit, integration_id: int) -> None:
 
 
 def _require_told(unit: Unit, integration_id: int) -> None:
-    found = get(unit, integration_id)
-    if found.pulls or found.has_webhook or found.kind not in registry.kinds():
-        return
+    found = queries.get(unit.connection, unit.brand_id, integration_id)
+    if found is None or found.pulls or found.has_webhook or found.kind not in registry.kinds():
+        return  # none: a part of the unit that added it was undone
     with closing(bridge_of(unit, found)) as bridge:
         if UNSUBSCRIBE in bridge.writes:
             return

@@ -207,12 +207,12 @@ def _steps(work: _Run, bridge: Bridge) -> tuple[str, str]:
     if work.complete and work.full and impact.links and not work.stage.read_count():
         return rules.SKIPPED, "The source lists nobody; an empty answer ends no link."
     held = "" if work.limit is None else rules.brake(impact, work.limit)
-    if held or work.started is None:
+    if held:
+        return rules.HELD, held + _count_held(work)
+    if work.started is None:
         _rehearse(work)
     else:
         _apply(work, work.started)
-    if held:
-        return rules.HELD, held
     if work.broke_off:
         return rules.PARTIAL, f"{work.broke_off} What came until then is applied; no link was ended for its absence."
     if work.counters.counts["held"] and not work.may_sweep:
@@ -289,6 +289,18 @@ def _apply(work: _Run, started: RunRow) -> None:
             step(unit, started.upload_id)
 
 
+def _count_held(work: _Run) -> str:
+    """Counts what the run would do; that it is held does not hang on that (ID-70): why it could not be counted."""
+    try:
+        _rehearse(work)
+    except GatewayError as error:
+        if error.code != "UNAVAILABLE" or work.started is None:
+            raise
+        work.counters = SyncCounters()
+        return f" What it would do could not be counted: {error.message}"
+    return ""
+
+
 def _rehearse(work: _Run) -> None:
     """Counts what :func:`_apply` would do, and leaves all as it is (ID-71). What takes SQLite's lock no longer than a
     chunk of a run does is done in place; more would hold up everybody who writes."""
@@ -302,7 +314,7 @@ def _rehearse(work: _Run) -> None:
 
 def _apply_to_copy(work: _Run) -> None:
     """The same, chunk by chunk, on a copy of the database that is thrown away: nobody waits."""
-    with private_copy(work.gateway.engine, work.gateway.settings.spool_dir) as copy:
+    with private_copy(work.gateway.engine, work.gateway.settings.data_dir) as copy:
         with _trial(work, copy) as unit:
             upload_id = imports.open_upload(unit, ImportOptions())
         for step in _steps_of(work):

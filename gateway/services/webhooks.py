@@ -10,6 +10,7 @@ from gateway.bridges.webhook.bridge import WebhookBridge, Writer
 from gateway.bridges.webhook.config import new_secret
 from gateway.clock import instant
 from gateway.db.queries import integrations as queries
+from gateway.db.queries import locks
 from gateway.db.unit import Unit
 from gateway.domain.accounts import system_actor
 from gateway.domain.integration import IntegrationView
@@ -95,7 +96,10 @@ def writer_of(unit: Unit, integration: IntegrationView, gateway: Gateway | None 
 
 
 def _own(unit: Unit, integration_id: int) -> IntegrationView:
+    """The integration, which nobody else changes until the unit ends: it either fetches or has a webhook, and no secret
+    is lost."""
     unit.actor.require("admin")
+    locks.lock_brand(unit.connection, unit.brand_id)
     return integrations.get(unit, integration_id)
 
 

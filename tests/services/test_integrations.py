@@ -1,5 +1,6 @@
 """Are integrations added once, configured in secret, and opened as what they are?"""
 
+import threading
 from contextlib import closing
 
 import pytest
@@ -20,6 +21,7 @@ from gateway.services import (
     writebackfeeds,
     writebacks,
 )
+from gateway.services.rehearsal import undone
 from tests.support.ams import sqlite_ams
 from tests.support.world import World
 
@@ -172,6 +174,60 @@ def test_the_last_who_takes_unsubscribes_cannot_be_switched_off(world):
     assert offered(world, made) == ("bridge", ("unsubscribe",))
     change(world, lambda unit: integrations.set_pulls(unit, made, ["unsubscribe"]))
     change(world, lambda unit: integrations.set_pulls(unit, made, []))
+
+
+def at_once(world, first, second):
+    """Two processes change integrations: the other one has begun before the first has ended. Answers its error."""
+    said = []
+
+    def other():
+        try:
+            change(world, second)
+        except GatewayError as error:
+            said.append((error.code, error.field))
+
+    thread = threading.Thread(target=other)
+    with world.gateway.unit(system_actor(1, "cli")) as unit:
+        first(unit)
+        thread.start()
+        thread.join(0.3)  # more than enough for one who does not wait
+        assert thread.is_alive()
+    thread.join()
+    return said
+
+
+def test_of_two_who_change_the_ways_at_once_one_waits_and_sees_what_the_other_did(world):
+    """ID-53, ID-63: nobody is left without a way, nor has two of them."""
+    made = add(world, "crm", "sql", CONFIG)
+    assert at_once(world, lambda unit: integrations.set_pulls(unit, made, ["unsubscribe"]),
+                   lambda unit: webhooks.set_up(unit, made, HOOK)) == [("STATE_CONFLICT", "webhook")]
+    assert at_once(world, lambda unit: integrations.reconfigure(unit, made, READ_ONLY),
+                   lambda unit: integrations.set_pulls(unit, made, [])) == [("INVALID_VALUE", "writeback")]
+    assert at_once(world, lambda unit: webhooks.remove(unit, made),
+                   lambda unit: integrations.set_pulls(unit, made, [])) == [("INVALID_VALUE", "writeback")]
+    change(world, lambda unit: integrations.set_pulls(unit, made, []), lambda unit: webhooks.set_up(unit, made, HOOK))
+    assert at_once(world, lambda unit: webhooks.set_up(unit, made, HOOK + "/2"),
+                   lambda unit: integrations.set_pulls(unit, made, ["sent"])) == [("STATE_CONFLICT", "writebacks")]
+    assert at_once(world, lambda unit: integrations.add(unit, "new", "sql", CONFIG),
+                   lambda unit: integrations.add(unit, "new", "sql", CONFIG)) == [("ALREADY_EXISTS", "name")]
+    assert offered(world, made)[0] == "webhook"
+
+
+def test_what_is_undone_within_a_unit_is_judged_as_it_ended(world):
+    """ID-53: the end looks at what the unit leaves; a part that was taken back does not count, and a unit that raises
+    asks nothing."""
+    made = add(world, "crm", "sql", CONFIG)
+    with world.gateway.unit(system_actor(1, "cli")) as unit:
+        with undone(unit):
+            integrations.reconfigure(unit, made, READ_ONLY)
+            integrations.add(unit, "undone", "sql", READ_ONLY)
+    assert offered(world, made)[0] == "bridge"
+    with world.gateway.unit(system_actor(1, "cli")) as unit:
+        integrations.set_pulls(unit, made, ["unsubscribe"])
+        integrations.reconfigure(unit, made, READ_ONLY)
+    with pytest.raises(ZeroDivisionError):
+        change(world, lambda unit: integrations.set_pulls(unit, made, []), lambda unit: 1 // 0)
+    assert offered(world, made)[0] == "pull"
 
 
 def test_who_only_calls_us_needs_no_bridge_for_that(world):

@@ -11,7 +11,7 @@ from gateway.db.models.imports import decision
 from gateway.db.models.imports import upload as upload_row
 from gateway.db.models.subscribers import cached_value, field, interest, remote_key, subscriber
 from gateway.db.models.sync import sync_run
-from gateway.db.queries import fields
+from gateway.db.queries import fields, staging
 from gateway.db.queries.privatecopy import RESERVE_BYTES
 from gateway.domain.accounts import system_actor
 from gateway.domain.records import Group, Identifier, ImportOptions, SubscriberRecord
@@ -310,7 +310,7 @@ def test_nobody_waits_for_what_is_only_tried(world, ams, made, monkeypatch, kind
             brand_id=1, integration_id=made, remote_id="39", value="Xanadu", fetched_at=unit.now,
             field_id=unit.connection.scalar(sa.select(field.c.id).where(field.c.folded == "city"))))
     others = world.actor(brand_id=2)
-    before, spool, tried = everything(world), world.settings.spool_dir, []
+    before, data, tried = everything(world), world.settings.data_dir, []
 
     def looked_at(unit, *args, **kwargs):
         apply(unit, *args, **kwargs)
@@ -322,7 +322,7 @@ def test_nobody_waits_for_what_is_only_tried(world, ams, made, monkeypatch, kind
                 assert reading.connection.scalar(sa.select(upload_row.c.lease_until).join(
                     sync_run, sync_run.c.upload_id == upload_row.c.id).where(
                     sync_run.c.state == "running")) > world.clock()
-        tried.append((list(spool.iterdir()) if spool.is_dir() else [],
+        tried.append(([path for path in data.glob("**/*") if path.suffix in (".copy", ".stage")],
                       unit.connection.scalar(sa.select(sa.func.count()).select_from(cached_value))))
 
     apply = syncrows.apply_rows
@@ -359,8 +359,62 @@ def test_a_disk_without_room_for_a_copy_is_said(world, ams, made, monkeypatch, t
             sync.run(world.gateway, 1, made, preview=True)
     assert (caught.value.code, caught.value.retryable) == ("UNAVAILABLE", True)
     assert "no room for a copy" in caught.value.message and "Make room" in caught.value.message
-    assert (everything(world), list(world.settings.spool_dir.iterdir())) == (before, [])
+    assert (everything(world), list(world.settings.data_dir.glob("*.copy"))) == (before, [])
     assert run(world, made, preview=True).counters == run(world, made).counters
+
+
+def test_a_run_stays_held_where_it_cannot_be_counted(world, ams, made, monkeypatch):
+    """ID-70: a disk without room for a copy makes no failed run of it, which would be tried again by itself."""
+    if world.gateway.engine.dialect.name != "sqlite":
+        pytest.skip("nothing is copied")
+    for number in range(40):
+        ams.put(str(number), f"{number}@example.org")
+    run(world, made)
+    del ams.people[:11]
+    before = everything(world)
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "CHUNK_ROWS", 10)
+        patch.setattr("shutil.disk_usage", lambda folder: type("Usage", (), {"free": RESERVE_BYTES}))
+        report = sync.run(world.gateway, 1, made)
+    assert (report.state, counts(report), report.samples) == ("held", {}, {})
+    assert "11 of 40" in report.message and "could not be counted" in report.message and "no room" in report.message
+    assert everything(world) == before
+    assert counts(run(world, made, release=True)) == {"read": 29, "unchanged": 29, "swept": 11, "orphaned": 11}
+
+
+def test_a_copy_ends_when_others_take_the_room(world, ams, made, monkeypatch):
+    """ID-71: what must stay free is looked at again and again; two previews would else take it from each other."""
+    if world.gateway.engine.dialect.name != "sqlite":
+        pytest.skip("nothing is copied")
+    for number in range(40):
+        ams.put(str(number), f"{number}@example.org")
+    looks = []
+
+    def usage(folder):
+        looks.append(folder)
+        return type("Usage", (), {"free": RESERVE_BYTES + (2**30 if len(looks) < 5 else -1)})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sync, "CHUNK_ROWS", 10)
+        patch.setattr("shutil.disk_usage", usage)
+        with pytest.raises(GatewayError) as caught:
+            sync.run(world.gateway, 1, made, preview=True)
+    assert (caught.value.code, len(looks)) == ("UNAVAILABLE", 5)
+    assert "no room for a copy" in caught.value.message
+
+
+@pytest.mark.parametrize("preview", [False, True])
+def test_a_full_disk_ends_a_run_as_failed(world, ams, made, monkeypatch, preview):
+    """ID-67, ID-72: what is listed finds no room; it is said where people look, and the next run need not wait."""
+    for number in range(2000):
+        ams.put(str(number), f"{number}@example.org")
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "_TABLES", f"PRAGMA max_page_count = 20; {staging._TABLES}")  # SQLite's own full disk
+        with pytest.raises(GatewayError) as caught:
+            sync.run(world.gateway, 1, made, preview=preview)
+    assert caught.value.code == "UNAVAILABLE" and "disk of the spool folder" in caught.value.message
+    assert [row.state for row in table(world, sync_run.c.id, sync_run.c.state)] == ([] if preview else ["failed"])
+    assert counts(run(world, made)) == {"read": 2000, "new": 2000}
 
 
 def test_preview_stores_nothing_and_gives_the_numbers_of_the_run(world, ams, made, monkeypatch):

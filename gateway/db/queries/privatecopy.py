@@ -15,10 +15,13 @@ import sqlalchemy as sa
 from gateway.db import engine as db
 from gateway.db.engine import Engine
 from gateway.db.models.subscribers import cached_value
+from gateway.db.queries.staging import is_of_a_full_disk
 from gateway.errors import GatewayError
 
 RESERVE_BYTES = 128 * 1024**2
 """So much of the disk is left to the installation itself."""
+
+_PAGES_AT_ONCE = 10_000
 
 _FORMAT_VERSIONS, _CHANGE_COUNTER = 18, 24
 """Places in the header of a SQLite file (https://sqlite.org/fileformat2.html#the_database_header)."""
@@ -30,7 +33,8 @@ def private_copy(engine: Engine, folder: Path) -> Iterator[Engine]:
 
     Others read and write the database meanwhile. The copy is a file of ``folder`` that only we may read and that has no
     name, nor has any file beside it, so that nothing of it outlives the process, however that ends. Values that are
-    kept for mailings (ID-77) are not in it. Raises ``UNAVAILABLE`` when there is no room for it, also while it grows.
+    kept for mailings (ID-77) are not in it. Raises ``UNAVAILABLE`` when there is no room for it, also while it grows or
+    while others take the room: what is free is looked at again for each transaction.
     """
     folder.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=".copy", dir=folder)
@@ -39,12 +43,13 @@ def private_copy(engine: Engine, folder: Path) -> Iterator[Engine]:
             Path(name).unlink()
             _fill(engine, copy, handle, folder)
             made = db.engine_on(copy)
+            sa.event.listen(made, "begin", lambda _connection: _require_room(folder))
             try:
                 yield made
             finally:
                 made.dispose()
     except (sqlite3.OperationalError, GatewayError) as error:
-        if not _is_of_a_full_disk(error):
+        if not is_of_a_full_disk(error):
             raise
         raise _no_room() from error
     finally:
@@ -62,7 +67,9 @@ def _fill(engine: Engine, copy: sqlite3.Connection, handle: int, folder: Path) -
         if pages > room:
             raise _no_room(pages * page_bytes)
         copy.execute(f"PRAGMA max_page_count={room}")  # growing beyond that ends as a full disk does
-        connection.connection.driver_connection.backup(copy)  # type: ignore[union-attr]
+        # in parts, but of one snapshot: the transaction keeps it, whatever others write between two of them
+        connection.connection.driver_connection.backup(  # type: ignore[union-attr]
+            copy, pages=_PAGES_AT_ONCE, progress=lambda *_: _require_room(folder))
     # What was copied says that it has a write-ahead log, which would be a file with a name. Nobody has a page of it in
     # hand, and the counter tells SQLite that the file was changed behind its back.
     os.pwrite(handle, b"\x01\x01", _FORMAT_VERSIONS)
@@ -73,12 +80,9 @@ def _fill(engine: Engine, copy: sqlite3.Connection, handle: int, folder: Path) -
     copy.execute("PRAGMA secure_delete=OFF")
 
 
-def _is_of_a_full_disk(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, sqlite3.Error):
-            return error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-        error = error.__cause__
-    return False
+def _require_room(folder: Path) -> None:
+    if shutil.disk_usage(folder).free < RESERVE_BYTES:
+        raise _no_room()
 
 
 def _no_room(size_bytes: int | None = None) -> GatewayError:

@@ -11,10 +11,12 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from gateway.domain.idset import IdSet
+from gateway.errors import GatewayError
 
 _TABLES = """
 CREATE TABLE row (seq INTEGER PRIMARY KEY, key TEXT UNIQUE, remote_id TEXT, email TEXT, flag INTEGER, interests TEXT,
@@ -67,10 +69,45 @@ class StagedRow(NamedTuple):
     seq: int = 0
 
 
+def is_of_a_full_disk(error: BaseException | None) -> bool:
+    """Whether this error, or what caused it, is SQLite's word for a disk that takes no more."""
+    while error is not None:
+        if isinstance(error, sqlite3.Error):
+            code = getattr(error, "sqlite_errorcode", 0)  # errors of Python's own have none
+            return code & 0xFF in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        error = error.__cause__
+    return False
+
+
+class _Scratch(sqlite3.Connection):
+    """Says a full disk in our words, for a run that meets one ends as any other that fails."""
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        with _full_disk_is_said():
+            return super().execute(sql, parameters)
+
+    def executemany(self, sql: str, parameters: Iterable[Any], /) -> sqlite3.Cursor:
+        with _full_disk_is_said():
+            return super().executemany(sql, parameters)
+
+
+@contextmanager
+def _full_disk_is_said() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if not is_of_a_full_disk(error):
+            raise
+        raise GatewayError("UNAVAILABLE", "The disk of the spool folder is full or failing: what the foreign system "
+                                          "lists has no room. Make room, or tell the operator of the gateway.",
+                           retry_after_s=60) from error
+
+
 class Stage:
     """The staged rows of one run, in a nameless file on the disk of ``folder``; gone with :meth:`close`.
 
-    ``links``: the ids of those links whose remote ID is listed, as far as they were looked up.
+    ``links``: the ids of those links whose remote ID is listed, as far as they were looked up. Whatever reads or writes
+    raises ``UNAVAILABLE`` where the disk is full.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -78,12 +115,11 @@ class Stage:
         folder.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(suffix=".stage", dir=folder)
         os.close(handle)
-        self._db = sqlite3.connect(name, isolation_level=None)
+        self._db = sqlite3.connect(name, isolation_level=None, factory=_Scratch)
         self._db.execute("PRAGMA journal_mode = OFF")
         self._db.execute("PRAGMA synchronous = OFF")
         Path(name).unlink()
-        self._db.executescript(_TABLES)
-        self._db.execute("BEGIN")
+        self._db.executescript(f"BEGIN; {_TABLES}")  # nothing is written yet
 
     def close(self) -> None:
         """Forgets everything."""
