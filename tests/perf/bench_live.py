@@ -30,6 +30,7 @@ from gateway.db.models.accounts import integration
 from gateway.db.models.mailings import delivery
 from gateway.db.models.subscribers import remote_key, subscriber
 from gateway.domain.tokens import Keys
+from gateway.domain.writeback import KINDS
 from gateway.services import sending
 from gateway.services.gateway import Gateway
 from gateway.services.secretbox import encrypt
@@ -50,6 +51,7 @@ class SlowBridge:
     """A foreign system that tells everybody's fields, in its own time."""
 
     fields = frozenset({"FirstName", "LastName", "City", "OrganizationName"})
+    writes = KINDS
 
     def __init__(self, delay_s: float) -> None:
         self.delay_s = delay_s

@@ -12,6 +12,7 @@ from pathlib import Path
 from gateway.bridges import registry
 from gateway.db.engine import create_engine
 from gateway.domain.tokens import Keys
+from gateway.domain.writeback import KINDS
 from gateway.services import sending
 from gateway.services.gateway import Gateway
 from gateway.services.sender import Pace
@@ -23,6 +24,7 @@ class Sentences:
     """A bridge that answers at once."""
 
     fields = frozenset({"City"})
+    writes = KINDS
 
     def fetch(self, remote_ids: Sequence[str], fields: Collection[str], timeout_s: float) -> dict[str, dict[str, str]]:
         """The same for the same people, whoever asks."""
