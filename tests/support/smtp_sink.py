@@ -121,8 +121,10 @@ class SmtpSink:
             await self._stop.wait()
         finally:
             server.close()
-            for session in list(self.open_connections):
-                session.abort()
+            for _ in range(10):  # who was let in a moment ago becomes a session only now
+                for session in list(self.open_connections):
+                    session.abort()
+                await asyncio.sleep(0)
             if self._log >= 0:
                 os.close(self._log)
 
