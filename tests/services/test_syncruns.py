@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from gateway.bridges import registry
 from gateway.bridges.port import MemberStream
 from gateway.clock import UTC
+from gateway.db.models.mailings import instance
 from gateway.db.models.sync import sync_run
 from gateway.domain.accounts import system_actor
 from gateway.domain.paging import PageRequest
@@ -163,8 +164,8 @@ def test_the_usual_rule_goes_by_how_the_interests_are_used(world, monkeypatch):
     sync.run(world.gateway, 1, made, full=False)
     hours.append((next_at(world, made) - world.clock.now) / dt.timedelta(hours=1))
     with world.unit() as unit:
-        unit.connection.execute(sa.text("UPDATE mailing_instance SET state = 'sent', frozen_at = :now WHERE id = :i"),
-                                {"now": world.clock.now.replace(tzinfo=None), "i": instance_id})
+        unit.connection.execute(sa.update(instance).where(instance.c.id == instance_id).values(
+            state="sent", frozen_at=unit.now))
     sync.run(world.gateway, 1, made, full=False)
     hours.append((next_at(world, made) - world.clock.now) / dt.timedelta(hours=1))
     assert hours == [24, 168, 1, 24]
