@@ -28,6 +28,15 @@ def cursor_of(text: str) -> tuple[dt.datetime, dt.datetime]:
     return asked_from, everybody_at
 
 
+def asked_since(text: str, full_every_days: int) -> tuple[dt.datetime, dt.datetime]:
+    """From when on to ask by a cursor, and when everybody was read last. Raises :class:`Refused` as :func:`cursor_of`,
+    and when it is time to read everybody."""
+    asked_from, everybody_at = cursor_of(text)
+    if everybody_at + dt.timedelta(days=full_every_days) <= system_clock():
+        raise Refused("It is time to read everybody again.")
+    return asked_from - OVERLAP, everybody_at
+
+
 def moment(at: dt.datetime, *, as_unix: bool) -> str:
     """A moment as the service wants it."""
     return str(int(at.timestamp())) if as_unix else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from urllib.parse import urlsplit
 
 from gateway.errors import GatewayError
 
@@ -39,6 +42,41 @@ def word(key: str, value: object, what: str) -> str:
     if not isinstance(value, str) or not value.strip() or not value.isprintable():
         raise wrong(key, f"must be {what}")
     return value
+
+
+def address(key: str, value: object, plain: bool, what: str, *, has_query: bool) -> str:
+    """The value as an address that credentials may be sent to: encrypted, not leaving this machine, or ``plain`` by
+    choice. Raises ``INVALID_VALUE``, saying ``what`` it has to be; without ``has_query`` also for one with a "?"."""
+    text = word(key, value, what)
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host = None
+    if not host or parts.scheme not in ("https", "http") or " " in text or "\\" in text or not text.isascii():
+        raise wrong(key, f"must be {what}")
+    if "@" in parts.netloc or parts.fragment or (parts.query and not has_query):
+        signs = "user, password or '#'" if has_query else "user, password, '?' or '#'"
+        raise wrong(key, f"must have no {signs}; credentials belong into auth")
+    if parts.scheme == "http" and not plain and not is_this_machine(host):
+        raise wrong(key, "must begin with https://; set plain_http to true if the way there is safe without")
+    return text
+
+
+def is_this_machine(host: str) -> bool:
+    """Whether what is sent to this host never leaves the machine."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def certificates(key: str, value: object) -> str:
+    """The value as the path of a file of certificates. Raises ``INVALID_VALUE``; the file itself is not looked at."""
+    path = Path(word(key, value, "the full path of a file of certificates (PEM)"))
+    if not path.is_absolute():
+        raise wrong(key, "must be the full path of a file of certificates (PEM)")
+    return str(path)
 
 
 def number(key: str, value: object, lowest: float, highest: float, unit: str) -> float:

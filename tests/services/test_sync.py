@@ -21,6 +21,9 @@ from gateway.services import imports, integrations, lists, subscribers, suppress
 from tests.support.ams import MemoryAms, SqlAms, sqlite_ams
 from tests.support.world import World
 
+ON_A_COPY = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""What is about copies, which PostgreSQL needs none of (ID-71)."""
+
 
 @pytest.fixture
 def world(database_url, clock, tmp_path):
@@ -341,11 +344,10 @@ def test_nobody_waits_for_what_is_only_tried(world, ams, made, monkeypatch, kind
     assert released.counters == report.counters
 
 
+@ON_A_COPY
 @pytest.mark.parametrize("beyond", [-1, 3])
 def test_a_disk_without_room_for_a_copy_is_said(world, ams, made, monkeypatch, tmp_path, beyond):
     """ID-71: as many pages beyond the reserve and the database itself: at once, or while the copy grows."""
-    if world.gateway.engine.dialect.name != "sqlite":
-        pytest.skip("nothing is copied")
     for number in range(200):
         ams.put(str(number), f"{number}@example.org")
     before = everything(world)
@@ -363,10 +365,9 @@ def test_a_disk_without_room_for_a_copy_is_said(world, ams, made, monkeypatch, t
     assert run(world, made, preview=True).counters == run(world, made).counters
 
 
+@ON_A_COPY
 def test_a_run_stays_held_where_it_cannot_be_counted(world, ams, made, monkeypatch):
     """ID-70: a disk without room for a copy makes no failed run of it, which would be tried again by itself."""
-    if world.gateway.engine.dialect.name != "sqlite":
-        pytest.skip("nothing is copied")
     for number in range(40):
         ams.put(str(number), f"{number}@example.org")
     run(world, made)
@@ -382,10 +383,9 @@ def test_a_run_stays_held_where_it_cannot_be_counted(world, ams, made, monkeypat
     assert counts(run(world, made, release=True)) == {"read": 29, "unchanged": 29, "swept": 11, "orphaned": 11}
 
 
+@ON_A_COPY
 def test_a_copy_ends_when_others_take_the_room(world, ams, made, monkeypatch):
     """ID-71: what must stay free is looked at again and again; two previews would else take it from each other."""
-    if world.gateway.engine.dialect.name != "sqlite":
-        pytest.skip("nothing is copied")
     for number in range(40):
         ams.put(str(number), f"{number}@example.org")
     looks = []

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
-from gateway.bridges.changes import OVERLAP, answered_at, cursor, cursor_of, moment
+from gateway.bridges.changes import answered_at, asked_since, cursor, moment
 from gateway.bridges.http.calls import filled_body, filled_path, values
 from gateway.bridges.http.client import Client, NotThere, parsed
 from gateway.bridges.http.config import HttpConfig, read_config
@@ -50,10 +50,8 @@ class HttpBridge:
             return self._stream(self._pages(self._client.url(self._config.path)), None)
         if rule is None:
             raise Refused("This system is not asked for changes; read everybody.")
-        asked_from, everybody_at = cursor_of(since)
-        if everybody_at + dt.timedelta(days=rule.full_every_days) <= system_clock():
-            raise Refused("It is time to read everybody again.")
-        since_when = moment(asked_from - OVERLAP, as_unix=rule.as_unix)
+        asked_from, everybody_at = asked_since(since, rule.full_every_days)
+        since_when = moment(asked_from, as_unix=rule.as_unix)
         url = with_parameter(self._client.url(self._config.path), rule.parameter, since_when)
         changes = self._pages(url)
         first = next(changes)  # what the system has to say against the cursor it says here

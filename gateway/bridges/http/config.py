@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
-from urllib.parse import urlsplit
 
-from gateway.bridges.checks import mapping, number, only, whole, word, wrong
+from gateway.bridges.checks import address, certificates, mapping, number, only, whole, word, wrong
 from gateway.bridges.http.calls import Call
 from gateway.bridges.http.keys import Paging, below, member_fields, one_of, paging, parameter, place
 from gateway.bridges.http.offers import Groups, Values, read_groups, read_values, read_writeback
@@ -94,30 +91,11 @@ def read_config(config: Mapping[str, object]) -> HttpConfig:
         groups=read_groups(config.get("groups"), fields), writeback=writeback, changes=changes,
         probe=below("probe", config["probe"]) if "probe" in config else None,
         timeout_s=number("timeout_s", config.get("timeout_s", 30), 1, MAX_TIMEOUT_S, "seconds"),
-        ca_file=_file("ca_file", config["ca_file"]) if "ca_file" in config else None)
+        ca_file=certificates("ca_file", config["ca_file"]) if "ca_file" in config else None)
 
 
 def _url(key: str, value: object, plain: bool) -> str:
-    text = word(key, value, "the address of the interface: https://ams.example.org/api")
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("https", "http") or " " in text or "\\" in text or not text.isascii():
-        raise wrong(key, "must be the address of the interface: https://ams.example.org/api")
-    if "@" in parts.netloc or parts.query or parts.fragment:
-        raise wrong(key, "must have no user, password, '?' or '#'; credentials belong into auth")
-    if parts.scheme == "http" and not plain and not _is_this_machine(host):
-        raise wrong(key, "must begin with https://; set plain_http to true if the way there is safe without")
-    return text
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+    return address(key, value, plain, "the address of the interface: https://ams.example.org/api", has_query=False)
 
 
 def _since(value: object) -> Since | None:
@@ -168,10 +146,3 @@ def _secret(key: str, value: object) -> str:
     if not text.isascii() or text != text.strip():
         raise wrong(key, "must be the text that the system's owner gave you, in ASCII, without blanks around it")
     return text
-
-
-def _file(key: str, value: object) -> str:
-    path = Path(word(key, value, "the full path of a file of certificates (PEM)"))
-    if not path.is_absolute():
-        raise wrong(key, "must be the full path of a file of certificates (PEM)")
-    return str(path)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import chain
 
-from gateway.bridges.changes import OVERLAP, answered_at, cursor, cursor_of, moment
+from gateway.bridges.changes import answered_at, asked_since, cursor, moment
 from gateway.bridges.http import calls
 from gateway.bridges.port import Description, MemberStream, Outage, Refused, RemoteMember, WritebackItem
 from gateway.bridges.soap.calls import Listing, SoapCall
@@ -54,10 +54,8 @@ class SoapBridge:
             return self._stream(pages(self._client, members, members.call, {"since": None}), members.call, None)
         if rule is None:
             raise Refused("This system is not asked for changes; read everybody.")
-        asked_from, everybody_at = cursor_of(since)
-        if everybody_at + dt.timedelta(days=rule.full_every_days) <= system_clock():
-            raise Refused("It is time to read everybody again.")
-        changes = pages(self._client, members, rule.call, {"since": moment(asked_from - OVERLAP, as_unix=rule.as_unix)})
+        asked_from, everybody_at = asked_since(since, rule.full_every_days)
+        changes = pages(self._client, members, rule.call, {"since": moment(asked_from, as_unix=rule.as_unix)})
         first = next(changes)  # what the system has to say against the cursor it says here
         return self._stream(chain([first], changes), rule.call, everybody_at)
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from gateway.bridges.checks import PARAMETERS, columns, mapping, number, only, whole, word, wrong
+from gateway.bridges.checks import PARAMETERS, address, certificates, columns, mapping, number, only, whole, word, wrong
 from gateway.bridges.soap.auth import Auth, read_auth
 from gateway.bridges.soap.calls import (
     CALL_KEYS,
@@ -103,47 +101,28 @@ def read_config(config: Mapping[str, object]) -> SoapConfig:
     probe = None if config.get("check") is None else _call("check", config["check"], ())
     return SoapConfig(
         wsdl=_wsdl(config.get("wsdl"), plain), service=_named("service", config), port=_named("port", config),
-        endpoint=None if config.get("endpoint") is None else address("endpoint", config["endpoint"], plain),
+        endpoint=None if config.get("endpoint") is None else service_address("endpoint", config["endpoint"], plain),
         auth=read_auth(config.get("auth")), members=members, since=_since(given, members),
         lookup=_lookup(config.get("members_by_id")), values=_values(config.get("values")), groups=groups,
         group_members=group_members, writeback=writeback, changes=changes, probe=probe,
         faults=_faults(config.get("faults")),
         timeout_s=number("timeout_s", config.get("timeout_s", 30), 1, MAX_TIMEOUT_S, "seconds"),
-        ca_file=_file("ca_file", config["ca_file"]) if config.get("ca_file") is not None else None, plain_http=plain,
-        identity=json.dumps(config, sort_keys=True, default=str))
+        ca_file=certificates("ca_file", config["ca_file"]) if config.get("ca_file") is not None else None,
+        plain_http=plain, identity=json.dumps(config, sort_keys=True, default=str))
 
 
-def address(key: str, value: object, plain: bool) -> str:
-    """The value as an address that credentials may be sent to: encrypted, or not leaving this machine."""
-    text = word(key, value, "an address such as https://ams.example.org/service")
-    try:
-        parts = urlsplit(text)
-        host, _ = parts.hostname, parts.port
-    except ValueError:
-        host = None
-    if not host or parts.scheme not in ("https", "http") or " " in text or "\\" in text or not text.isascii():
-        raise wrong(key, "must be an address such as https://ams.example.org/service")
-    if "@" in parts.netloc or parts.fragment:
-        raise wrong(key, "must have no user, password or '#'; credentials belong into auth")
-    if parts.scheme == "http" and not plain and not _is_this_machine(host):
-        raise wrong(key, "must begin with https://; set plain_http to true if the way there is safe without")
-    return text
+def service_address(key: str, value: object, plain: bool) -> str:
+    """The value as an address that credentials may be sent to."""
+    return address(key, value, plain, "an address such as https://ams.example.org/service", has_query=True)
 
 
 def _wsdl(value: object, plain: bool) -> str:
     text = word("wsdl", value, _WSDL)
     if is_url(text):
-        return address("wsdl", text, plain)
+        return service_address("wsdl", text, plain)
     if "://" in text or not Path(text).is_absolute():
         raise wrong("wsdl", f"must be {_WSDL}")
     return text
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _named(key: str, config: Mapping[str, object]) -> str | None:
@@ -276,10 +255,3 @@ def _faults(value: object) -> Faults:
             raise wrong(f"faults.{name}", "must be a list of codes of faults, such as MemberNotFound")
         listed[name] = frozenset(codes)
     return Faults(**listed)
-
-
-def _file(key: str, value: object) -> str:
-    path = Path(word(key, value, "the full path of a file of certificates (PEM)"))
-    if not path.is_absolute():
-        raise wrong(key, "must be the full path of a file of certificates (PEM)")
-    return str(path)

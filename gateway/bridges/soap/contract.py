@@ -20,7 +20,7 @@ from zeep.xsd.types.builtins import Decimal, Double, Float
 from gateway.bridges.http.places import Json
 from gateway.bridges.http.wire import Wire
 from gateway.bridges.port import Outage, Refused
-from gateway.bridges.soap.config import SoapConfig, address
+from gateway.bridges.soap.config import SoapConfig, service_address
 from gateway.bridges.soap.documents import Documents, is_url, same_origin
 from gateway.errors import GatewayError
 
@@ -222,7 +222,7 @@ def _endpoint(found: str, config: SoapConfig) -> str:
             raise Misfit("The WSDL names an address of another system than its own. Give the right one as endpoint.")
         return found
     try:
-        return address("endpoint", found, config.plain_http)
+        return service_address("endpoint", found, config.plain_http)
     except GatewayError:
         raise Misfit("The WSDL names no address that may be called. Give it as endpoint.") from None
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import binascii
 import datetime as dt
-import ipaddress
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from gateway.bridges.checks import number, only, word, wrong
+from gateway.bridges.checks import is_this_machine, number, only, word, wrong
 from gateway.domain.writeback import KINDS, PULLED, UNSUBSCRIBE
 
 PREFIX = "whsec_"
@@ -74,7 +73,7 @@ def _url(value: object, plain: bool) -> str:
         raise wrong("url", _ADDRESS)
     if "@" in parts.netloc or parts.fragment:
         raise wrong("url", "must have no user, password or '#'; the signature says who is calling")
-    if parts.scheme == "http" and not plain and not _is_this_machine(host):
+    if parts.scheme == "http" and not plain and not is_this_machine(host):
         raise wrong("url", "must begin with https://, or lead to this machine; plain http elsewhere has to be allowed "
                            "(--webhook-plain-http), for what is told has addresses of people")
     return text
@@ -84,12 +83,5 @@ def _take(value: object) -> frozenset[str]:
     if not isinstance(value, list) or not all(kind in KINDS for kind in value) or UNSUBSCRIBE not in value:
         raise wrong("take", f"must be a list of kinds with at least 'unsubscribe'; known are {', '.join(KINDS)}")
     return frozenset(value)
-
-
-def _is_this_machine(host: str) -> bool:
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
