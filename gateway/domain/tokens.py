@@ -137,20 +137,6 @@ def mint(keys: Keys, token: Token) -> str:
     return _mint_link(keys, keys.signing, token)
 
 
-def mint_open(keys: Keys, brand_id: int, delivery_id: int, instance_id: int) -> str:
-    """The token of a delivery's picture; it carries its instance."""
-    return _mint_link(keys, keys.signing, Token(Kind.INSTANCE_OPEN, brand_id, delivery_id, 0, instance_id))
-
-
-def mint_clicks(keys: Keys, brand_id: int, delivery_id: int, count: int, instance_id: int) -> list[str]:
-    """The click tokens of links 0 to ``count - 1`` of one delivery; as :func:`mint`, but for the hot path.
-
-    They share their head, and each HMAC signs two of them. Raises ``ValueError`` above 65,536 links.
-    """
-    head = _instance_head(keys.signing, Kind.INSTANCE_CLICK, brand_id, delivery_id, instance_id)
-    return _hit_texts(keys.secrets[keys.signing], head, count)
-
-
 def mint_message(keys: Keys, brand_id: int, delivery_id: int, instance_id: int, links: int) -> MessageTokens:
     """All tokens of one message with so many ``links``, each as :func:`mint` or :func:`mint_address` makes it, in half
     the time: what they share is made once. Raises ``ValueError`` above 65,536 links."""
@@ -194,11 +180,6 @@ def read_address(keys: Keys, text: str) -> Token | None:
     text = text.lower() if text.isascii() else ""
     data = from_base32(text) if len(text) <= _MAX_TOKEN_CHARS else None
     return _read(keys, text, data, _mint_address) if data else None
-
-
-def verp_local_part(keys: Keys, brand_id: int, delivery_id: int) -> str:
-    """The local part of the return path: ``b-<token>``, at most 64 characters (SEND-44)."""
-    return "b-" + mint_address(keys, Token(Kind.BOUNCE, brand_id, delivery_id))
 
 
 def read_local_part(keys: Keys, local_part: str) -> Token | None:

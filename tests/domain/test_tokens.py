@@ -102,7 +102,7 @@ def test_click_tokens_in_bulk_are_the_same_tokens(brand_id, delivery_id, instanc
     """SEND-45: the link index is part of the token."""
     one_by_one = [tokens.mint(KEYS, Token(Kind.INSTANCE_CLICK, brand_id, delivery_id, n, instance_id))
                   for n in range(count)]
-    assert tokens.mint_clicks(KEYS, brand_id, delivery_id, count, instance_id) == one_by_one
+    assert tokens.mint_message(KEYS, brand_id, delivery_id, instance_id, count).clicks == one_by_one
 
 
 @given(brand_id=numbers, delivery_id=numbers, instance_id=numbers, count=st.integers(0, 9))
@@ -111,9 +111,11 @@ def test_the_tokens_of_a_message_are_the_same_tokens(brand_id, delivery_id, inst
     keys = Keys.from_secret(b"n" * 32, older=[b"k" * 32])
     leave = Token(Kind.UNSUBSCRIBE, brand_id, delivery_id)
     assert tokens.mint_message(keys, brand_id, delivery_id, instance_id, count) == tokens.MessageTokens(
-        unsubscribe=tokens.mint(keys, leave), opened=tokens.mint_open(keys, brand_id, delivery_id, instance_id),
-        clicks=tokens.mint_clicks(keys, brand_id, delivery_id, count, instance_id),
-        return_path=tokens.verp_local_part(keys, brand_id, delivery_id).removeprefix("b-"),
+        unsubscribe=tokens.mint(keys, leave),
+        opened=tokens.mint(keys, Token(Kind.INSTANCE_OPEN, brand_id, delivery_id, 0, instance_id)),
+        clicks=[tokens.mint(keys, Token(Kind.INSTANCE_CLICK, brand_id, delivery_id, n, instance_id))
+                for n in range(count)],
+        return_path=tokens.mint_address(keys, Token(Kind.BOUNCE, brand_id, delivery_id)),
         message_id=tokens.mint_address(keys, Token(Kind.MESSAGE, brand_id, delivery_id, instance_id)),
         unsubscribe_address=tokens.mint_address(keys, leave))
 
@@ -128,7 +130,7 @@ def test_tokens_of_hits_carry_their_instance(token, data):
     assert tokens.read(KEYS, other) == (token if other == text else None)
     assert tokens.read(OTHER, text) is None and tokens.read_address(KEYS, text) is None
     if token.kind is Kind.INSTANCE_OPEN and not token.link:
-        assert tokens.mint_open(KEYS, token.brand_id, token.delivery_id, token.instance_id) == text
+        assert tokens.mint_message(KEYS, token.brand_id, token.delivery_id, token.instance_id, 0).opened == text
 
 
 @given(token=hit_tokens)
@@ -145,9 +147,9 @@ def test_a_hit_has_no_address_and_a_link_has_its_bounds():
     """A token never says something else than was asked for."""
     with pytest.raises(ValueError, match="no address"):
         tokens.mint_address(KEYS, Token(Kind.INSTANCE_OPEN, 1, 1, 0, 1))
-    assert len(set(tokens.mint_clicks(KEYS, 1, 1, 65_536, 1))) == 65_536
+    assert len(set(tokens.mint_message(KEYS, 1, 1, 1, 65_536).clicks)) == 65_536
     with pytest.raises(ValueError, match="65,536"):
-        tokens.mint_clicks(KEYS, 1, 1, 65_537, 1)
+        tokens.mint_message(KEYS, 1, 1, 1, 65_537)
 
 
 @given(token=any_token)
@@ -163,7 +165,7 @@ def test_the_checksum_is_hmac_sha256_cut_to_its_length(token):
 @given(brand_id=numbers, delivery_id=numbers)
 def test_the_return_path_fits_a_local_part_and_survives_case_folding(brand_id, delivery_id):
     """SEND-44."""
-    local = tokens.verp_local_part(KEYS, brand_id, delivery_id)
+    local = "b-" + tokens.mint_message(KEYS, brand_id, delivery_id, 1, 0).return_path
     assert len(local) <= 64 and local == local.lower()
     for form in (local, local.upper()):
         assert tokens.read_local_part(KEYS, form) == Token(Kind.BOUNCE, brand_id, delivery_id)

@@ -48,9 +48,8 @@ def seed(gateway: Gateway, brand_id: int, people: int, urls: tuple[str, ...] = (
     paths = []
     for n in range(people):
         delivery_id = first + n + 1
-        paths.append("/t/" + tokens.mint_open(gateway.keys, brand_id, delivery_id, instance_id))
-        clicks = tokens.mint_clicks(gateway.keys, brand_id, delivery_id, len(urls), instance_id)
-        paths += ["/t/" + text for text in clicks]
+        made = tokens.mint_message(gateway.keys, brand_id, delivery_id, instance_id, len(urls))
+        paths += ["/t/" + text for text in (made.opened, *made.clicks)]
     return paths
 
 

@@ -46,7 +46,7 @@ class Sent:
     @property
     def verp(self) -> str:
         """The local part of its return path."""
-        return tokens.verp_local_part(self.keys, self.brand_id, self.delivery_id)
+        return "b-" + tokens.mint_address(self.keys, Token(Kind.BOUNCE, self.brand_id, self.delivery_id))
 
     @property
     def message_id(self) -> str:
